@@ -1,0 +1,83 @@
+"""Every error archiver raises on purpose, each with the exit code the command line ends with.
+
+Exit codes 0 (whole), 1 (findings) and 2 (usage) are conventions of the command line; the classes below add one code
+per kind of failure, so that a script can tell them apart.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ArchiverError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class FindingsError(ArchiverError):
+    """`VerifyReport.raise_for_findings()`: the archive is not whole."""
+
+    exit_code = 1
+
+
+class ArgumentError(ArchiverError, ValueError):
+    """An argument has a value that cannot be used; the message says what was received and what is expected."""
+
+    exit_code = 2
+
+
+class RunNameError(ArgumentError):
+    """A run's name that cannot be a file name on every system."""
+
+
+class NotAnArchiveError(ArchiverError):
+    """The path exists not, or is no archive."""
+
+    exit_code = 4
+
+
+class FormatVersionError(ArchiverError):
+    """The archive was written by a newer version of the format."""
+
+    exit_code = 5
+
+
+class RecordError(ArchiverError):
+    """A record cannot be read: broken JSON, a missing field, a value of the wrong type."""
+
+    exit_code = 6
+
+
+class RunStateError(ArchiverError):
+    """The run is not in the state the request needs (still training, already there, not yet begun)."""
+
+    exit_code = 7
+
+
+class StorageError(ArchiverError, OSError):
+    """The file system refused: full, read-only, not permitted."""
+
+    exit_code = 8
+
+
+class MissingExtraError(ArchiverError, ImportError):
+    """A library is needed that is not installed; the message names the command that installs it."""
+
+    exit_code = 9
+
+
+class ChangedWeightsError(ArchiverError):
+    """The live model no longer has the weights that the archive holds."""
+
+    exit_code = 10
+
+
+class DataError(ArchiverError, ValueError):
+    """Data that does not fit the model or the class names."""
+
+    exit_code = 11
+
+
+class ArchiverWarning(UserWarning):
+    """Something could not be archived as asked; training is not affected."""

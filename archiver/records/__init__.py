@@ -1,0 +1,4 @@
+"""The records of an archive: pydantic models only, one module per subject, no reading or writing of files.
+
+A *record* is one JSON document. Its class derives from `Record`; the pieces it is made of derive from `Part`.
+"""

@@ -1,0 +1,102 @@
+"""What all records share: strictness, the header, times, and numbers that may be NaN or infinite."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+FORMAT_VERSION = 1
+
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _read_real(value: Any) -> float:
+    if isinstance(value, str) and value in NON_FINITE:
+        return NON_FINITE[value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f'received {value!r}, expected a number, "NaN", "Infinity" or "-Infinity"')
+    return float(value)
+
+
+def write_real(value: float) -> float | str:
+    """The JSON form of a number: JSON has no NaN and no infinities, so these three are strings."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+Real = Annotated[
+    float,
+    BeforeValidator(_read_real),
+    PlainSerializer(write_real, return_type=Any, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": list(NON_FINITE)}]}),
+]
+"""A float64. In JSON a number, or one of the strings "NaN", "Infinity", "-Infinity"."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+Count = Annotated[int, Field(ge=0)]
+
+Json = Any
+"""JSON of the user or of Keras: null, true, numbers, strings, lists, objects; see `archiver.storage.jsonable`."""
+
+
+def _require_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"received {value.isoformat()}, expected a time with its offset, such as 2026-11-21T03:12:08Z")
+    return value.astimezone(UTC)
+
+
+UtcTime = Annotated[datetime, AfterValidator(_require_utc)]
+"""A moment, in JSON ISO 8601 with the suffix Z."""
+
+
+def utc_now() -> datetime:
+    """The present moment, timezone-aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def local_offset_seconds() -> int:
+    """Seconds by which local time is ahead of UTC now (negative west of Greenwich)."""
+    offset = datetime.now().astimezone().utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
+
+
+class Part(BaseModel):
+    """A piece of a record: unknown fields are refused, values are never coerced, instances never change."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+
+
+class Unavailable(Part):
+    """Stands where a value could not be had, and says why."""
+
+    unavailable: str
+    """The reason, for a reader."""
+
+
+class Record(Part):
+    """One JSON document of an archive.
+
+    Subclasses set the class variable `KIND`, and repeat it as the field `kind: Literal[...]`.
+    """
+
+    KIND: ClassVar[str]
+
+    schema_reference: Annotated[str, Field(alias="$schema")] = ""
+    """Path of the JSON Schema, relative to the document."""
+    kind: str
+    format_version: Literal[1] = 1
