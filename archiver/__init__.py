@@ -1,1 +1,68 @@
-"""archiver."""
+"""archiver turns a Keras training run into a sealed archive that can be verified, read and re-run.
+
+    import archiver
+
+    archiver.seed(42)
+    archive = archiver.RunArchiver("runs", condition="digits", architecture="cnn", config="base")
+    model.fit(x, y, epochs=5, callbacks=[archive])                 # a complete, sealed archive
+    run = archive.finalize(test_data=(x_test, y_test))             # adds test results, seals again
+    archiver.verify(run.path).raise_for_findings()
+
+How it is built, from the bottom up; imports point downwards only:
+
+- `errors`, `records`: what can go wrong, and what an archive says: pydantic models, one module per subject.
+- `naming`, `layout`: how a run may be called, and THE table of an archive's files.
+- `storage`: bytes on the disk: atomic files, digests, manifests, the journal, safe reading of strangers' files.
+- `collect`: functions that look at the world and return records.
+- `archive`: an archive as an object: opening, reading typed, status, verifying.
+- `report`: the generated README.
+- `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
+- `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
+- `cli`: the commands; each parses, calls one function, prints.
+
+Names that need Keras are looked up when they are first used: importing archiver, verifying and showing need none.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from archiver.version import __version__
+
+if TYPE_CHECKING:
+    from archiver import data, errors
+    from archiver.archive.run import Run
+    from archiver.archive.verifying import verify
+    from archiver.training.run_archiver import RunArchiver, fit
+    from archiver.training.seeding import seed
+
+__all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "seed", "verify"]
+
+_HOMES = {
+    "Run": "archiver.archive.run",
+    "RunArchiver": "archiver.training.run_archiver",
+    "fit": "archiver.training.run_archiver",
+    "seed": "archiver.training.seeding",
+    "verify": "archiver.archive.verifying",
+}
+_MODULES = ("data", "errors")
+_KERAS_EXTRA = 'pip install "keras-archiver[tensorflow]"'
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES and name not in _MODULES:
+        raise AttributeError(f"module 'archiver' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(_HOMES.get(name, f"archiver.{name}"))
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow", "jax", "torch"):
+            raise
+        from archiver.errors import MissingExtraError
+
+        raise MissingExtraError(f"archiver.{name} needs {error.name}, which is not installed: {_KERAS_EXTRA}") from error
+    return module if name in _MODULES else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

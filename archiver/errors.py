@@ -79,5 +79,24 @@ class DataError(ArchiverError, ValueError):
     exit_code = 11
 
 
+class UnsafeFileError(ArchiverError):
+    """A file of a stranger asks for more than reading it may cost, or for something that reading must not do.
+
+    The message says which file, where in it, what was received and what the limit is.
+    """
+
+    exit_code = 12
+
+
+class UnsafePathError(UnsafeFileError, ValueError):
+    """A path that could lead out of its folder, or that some system cannot have."""
+
+
+class DamagedFileError(ArchiverError):
+    """A file is not what its format asks for: cut short, changed, or without a part that must be there."""
+
+    exit_code = 13
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

@@ -1,0 +1,49 @@
+# Everything happens in .venv, made from this file, pyproject.toml and constraints.txt alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint types imports unit packaging stress schemas bench clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(INSTALLED)
+
+demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
+	$(BIN)/python examples/digits_cnn.py --root runs
+
+test: lint types imports unit packaging   ## the whole suite
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
+
+packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
+	$(BIN)/python -m pytest -m packaging -q
+
+stress: $(INSTALLED)        ## the random campaigns in full
+	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q
+
+schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
+	$(BIN)/python -m tests.write_schemas
+
+bench: $(INSTALLED)         ## print the tables of benchmarks/
+	for file in overhead startup verify; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,224 @@
+"""Whether the records of an archive can be read, are complete, and agree with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archiver import layout
+from archiver._resources import resource_folder
+from archiver.archive.outcome import build_history
+from archiver.archive.schemas import SCHEMA_KINDS
+from archiver.errors import ArchiverError
+from archiver.records.base import FORMAT_VERSION, Record, Unavailable
+from archiver.records.model import ParameterCounts
+from archiver.storage.digests import sha256_of
+from archiver.storage.journal import JournalContents, events_named
+from archiver.storage.manifests import PREVIOUS_SEAL
+
+if TYPE_CHECKING:
+    from archiver.archive.verifying import Inspection
+
+Records = dict[str, Record]
+
+
+def check(inspection: Inspection) -> None:
+    """Everything that can be told without looking at bytes twice."""
+    journal = _read_journal(inspection)
+    records = _read_records(inspection)
+    _check_completeness(inspection, journal)
+    _check_schemas(inspection)
+    if journal is not None:
+        _check_seal_chain(inspection, journal, records)
+        _check_history(inspection, journal, records)
+    _check_weights(inspection, records)
+    _check_metadata(inspection, records)
+    _inform(inspection, records)
+
+
+def _read_journal(inspection: Inspection) -> JournalContents | None:
+    path = layout.JOURNAL.pattern
+    if path not in inspection.sizes:
+        inspection.find("journal", path, "there is no journal")
+        return None
+    try:
+        contents = inspection.run.journal.read()
+    except ArchiverError as error:
+        inspection.find("journal", path, str(error))
+        return None
+    for line, reason in contents.faults:
+        inspection.find("journal", f"{path}:{line}", reason)
+    if contents.torn_bytes:
+        inspection.find("journal", path, f"its last line is cut short ({contents.torn_bytes} bytes without an end)")
+    for event in events_named(contents, "step_failed"):
+        _inform_of_failure(inspection, event.details)
+    return contents
+
+
+def _inform_of_failure(inspection: Inspection, details: dict[str, Any]) -> None:
+    exception = details.get("exception") or {}
+    what = f"{exception.get('type')}: {exception.get('message')}" if isinstance(exception, dict) else exception
+    inspection.inform("step_failed", str(details.get("file") or ""), f"{details.get('step')} failed: {what}")
+
+
+def _read_records(inspection: Inspection) -> Records:
+    records: Records = {}
+    for entry in layout.RECORD_FILES:
+        path = entry.path(inspection.run.name)
+        if path not in inspection.sizes:
+            continue
+        try:
+            record = inspection.run.read(entry)
+        except ArchiverError as error:
+            for fault in str(error).splitlines():
+                inspection.find("record", path, fault.removeprefix(f"{inspection.run.path / path}"))
+            continue
+        records[entry.record.KIND] = record
+        expected = layout.schema_reference(path, entry.record.KIND)
+        if record.schema_reference != expected:
+            message = f"received {record.schema_reference!r}, expected {expected!r}"
+            inspection.find("schema", f"{path}#/$schema", message)
+    return records
+
+
+def _check_completeness(inspection: Inspection, journal: JournalContents | None) -> None:
+    sealed = layout.MANIFEST_BLAKE3.pattern in inspection.sizes
+    completed = journal is not None and any(
+        event.details.get("status") == "complete" for event in events_named(journal, "status")
+    )
+    excused = {event.details.get("file") for event in events_named(journal, "step_failed")} if journal else set()
+    needs = {"always"} | ({"complete"} if completed else set()) | ({"sealed"} if sealed else set())
+    for entry in layout.all_files():
+        if entry.need not in needs:
+            continue
+        path = entry.path(inspection.run.name)
+        present = any(entry.matches(each, inspection.run.name) for each in inspection.sizes)
+        if not present and path not in excused and ("missing", path) not in inspection.reported:
+            inspection.find("missing", path, f"there is no {entry.description}, and the journal does not say why")
+    for path in inspection.sizes:
+        if layout.entry_for(path, inspection.run.name) is None:
+            inspection.inform("unknown_file", path, "is no part of the format; it was sealed with the rest")
+
+
+def _check_schemas(inspection: Inspection) -> None:
+    ours = resource_folder("schemas") / f"v{FORMAT_VERSION}"
+    for kind in SCHEMA_KINDS:
+        path = f"schemas/{layout.schema_file(kind)}"
+        if path in inspection.sizes and path not in inspection.damaged:
+            expected = (ours / layout.schema_file(kind)).read_bytes()
+            if sha256_of(expected) != inspection.sha256(path):
+                inspection.find("schema", path, f"is not the schema of format version {FORMAT_VERSION}")
+
+
+def _check_seal_chain(inspection: Inspection, journal: JournalContents, records: Records) -> None:
+    sealed = layout.MANIFEST_BLAKE3.pattern in inspection.sizes
+    if sealed and (not journal.events or journal.events[-1].event != "sealed"):
+        inspection.find("seal_chain", layout.JOURNAL.pattern, "its last line is not `sealed`, though the archive is")
+    unsealed = [event.details.get("seal_id") for event in events_named(journal, "unsealed")]
+    previous = _previous_seal_id(inspection)
+    if previous != (unsealed[-1] if unsealed else None):
+        message = f"received {previous}, expected {unsealed[-1] if unsealed else None} as the journal says"
+        inspection.find("seal_chain", PREVIOUS_SEAL, message)
+    metadata: Any = records.get("metadata")
+    if sealed and metadata is not None and metadata.previous_seal_id != previous:
+        path = f"{layout.METADATA.path(inspection.run.name)}#/previous_seal_id"
+        inspection.find("seal_chain", path, f"received {metadata.previous_seal_id}, expected {previous}")
+
+
+def _previous_seal_id(inspection: Inspection) -> str | None:
+    if PREVIOUS_SEAL not in inspection.sizes:
+        return None
+    return inspection.sha256(PREVIOUS_SEAL)
+
+
+def _check_history(inspection: Inspection, journal: JournalContents, records: Records) -> None:
+    """History and results are derived from the journal: deriving them again must give the same."""
+    history: Any = records.get("history")
+    results: Any = records.get("results")
+    run = inspection.run
+    try:
+        derived = build_history(journal)
+    except (ValueError, KeyError, TypeError) as error:
+        inspection.find("disagreement", layout.JOURNAL.pattern, f"no history can be made of it: {error}")
+        return
+    if history is not None and _document(history) != _document(derived):
+        path = layout.HISTORY.path(run.name)
+        inspection.find("disagreement", path, f"is not what {layout.JOURNAL.pattern} tells of the epochs")
+    if results is None:
+        return
+    path = layout.RESULTS.path(run.name)
+    counts = {
+        "epoch_count": sum(len(phase.epochs) for phase in derived.phases),
+        "phase_count": len(derived.phases),
+    }
+    for name, expected in counts.items():
+        received = getattr(results, name)
+        if received != expected:
+            inspection.find("disagreement", f"{path}#/{name}", f"received {received}, expected {expected} (journal)")
+
+
+def _document(record: Record) -> str:
+    return record.model_copy(update={"schema_reference": ""}).model_dump_json()
+
+
+def _check_weights(inspection: Inspection, records: Records) -> None:
+    weights: Any = records.get("weights")
+    if weights is None:
+        return
+    name = inspection.run.name
+    total = sum(_size(variable.shape) for variable in weights.variables)
+    model: Any = records.get("model_config")
+    if model is not None and isinstance(model.parameters, ParameterCounts) and model.parameters.total != total:
+        path = f"{layout.MODEL_CONFIG.path(name)}#/parameters/total"
+        inspection.find("disagreement", path, f"received {model.parameters.total}, expected {total} (table of weights)")
+    for kind, expected_in in (("results", layout.RESULTS), ("checkpoint", layout.CHECKPOINT_STATE)):
+        record: Any = records.get(kind)
+        digest = getattr(record, "weights_digest", None)
+        if isinstance(digest, str) and digest != weights.weights_digest:
+            path = f"{expected_in.path(name)}#/weights_digest"
+            inspection.find("disagreement", path, f"received {digest}, expected {weights.weights_digest}")
+    results: Any = records.get("results")
+    test = getattr(results, "test", None)
+    if test is not None and not isinstance(test, Unavailable) and test.weights_digest != weights.weights_digest:
+        path = f"{layout.RESULTS.path(name)}#/test/weights_digest"
+        inspection.find("disagreement", path, "the test results are those of other weights")
+    _check_format_files(inspection, weights)
+
+
+def _check_format_files(inspection: Inspection, weights: Any) -> None:
+    for kind, part in weights.formats.items():
+        path = f"{layout.WEIGHTS.path(inspection.run.name)}#/formats/{kind}"
+        if part.file is not None and part.file not in inspection.sizes:
+            inspection.find("missing", part.file, f"is there according to {path}")
+        elif part.file is None:
+            inspection.inform("not_comparable", path, f"was not written: {part.unavailable}")
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _check_metadata(inspection: Inspection, records: Records) -> None:
+    """The metadata lists all files but itself and the manifests, with the MD5 of the manifest."""
+    metadata: Any = records.get("metadata")
+    listed = inspection.listed.get("md5")
+    if metadata is None or listed is None:
+        return
+    own = layout.METADATA.path(inspection.run.name)
+    for path in sorted((set(listed) - {own}) ^ set(metadata.files)):
+        inspection.find("disagreement", f"{own}#/files", f"{path} stands in only one of metadata and manifest-md5.txt")
+    for path, part in metadata.files.items():
+        if listed.get(path, part.md5) != part.md5:
+            inspection.find("disagreement", f"{own}#/files", f"the MD5 of {path} is not that of manifest-md5.txt")
+        if inspection.sizes.get(path, part.size_bytes) != part.size_bytes and path not in inspection.damaged:
+            inspection.find("disagreement", f"{own}#/files", f"the size of {path} is not the one recorded")
+
+
+def _inform(inspection: Inspection, records: Records) -> None:
+    model: Any = records.get("model_config")
+    if model is not None and model.needs_trust:
+        message = f"loading this model runs code: {', '.join(model.needs_trust)}"
+        inspection.inform("needs_trust", layout.MODEL_CONFIG.path(inspection.run.name), message)
+

@@ -1,0 +1,64 @@
+"""Records as bytes: how one is written, and how one is read with errors that point into the document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from archiver.errors import FormatVersionError, RecordError
+from archiver.records.base import FORMAT_VERSION, Record
+
+MAXIMAL_DOCUMENT_BYTES = 256 << 20
+
+R = TypeVar("R", bound=Record)
+
+
+def document_bytes(record: Record) -> bytes:
+    """The document of a record: UTF-8, two spaces of indentation, the fields in their order, one last line feed."""
+    return record.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+
+
+def parse_document(data: bytes, kind: type[R], file: str) -> R:
+    """The record in `data`.
+
+    Raises:
+        FormatVersionError: a newer version of archiver wrote it.
+        RecordError: anything else that is wrong, each fault with its place as `file#/json/pointer`.
+    """
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        _refuse_newer_format(data, file)
+        raise RecordError("\n".join(_faults(error.errors(include_url=False), file))) from None
+    except RecursionError:
+        raise RecordError(f"{file}#: is nested too deeply to be a record") from None
+
+
+def _refuse_newer_format(data: bytes, file: str) -> None:
+    try:
+        version = json.loads(data).get("format_version")
+    except (ValueError, AttributeError, RecursionError):
+        return
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{file}#/format_version: received {version}, expected at most {FORMAT_VERSION}. "
+            "A newer version of archiver wrote this archive; install that one (pip install --upgrade keras-archiver)."
+        )
+
+
+def _faults(errors: Iterable[Any], file: str) -> list[str]:
+    return [f"{file}#{json_pointer(error['loc'])}: {error['msg']}{_received(error)}" for error in errors]
+
+
+def _received(error: Any) -> str:
+    value = error.get("input")
+    simple = error["type"] != "missing" and (value is None or isinstance(value, bool | int | float | str))
+    return f"; received {str(value)[:60]!r}" if simple and error["type"] != "json_invalid" else ""
+
+
+def json_pointer(location: Iterable[str | int]) -> str:
+    """RFC 6901: `/files/a~1b/md5`."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

@@ -1,0 +1,55 @@
+"""Failures become records: what could not be done, and why, without secrets."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
+from types import TracebackType
+
+from archiver.collect.redaction import redact_text
+from archiver.errors import StorageError
+from archiver.records.journal import ExceptionPart
+from archiver.storage.jsonable import qualified_name
+from archiver.storage.journal import Journal
+
+MAXIMAL_MESSAGE_LENGTH = 2000
+_LIBRARIES = ("keras", "tensorflow", "jax", "torch", "archiver")
+
+
+def exception_part(error: BaseException) -> ExceptionPart:
+    """An exception as a record: its text is redacted, its place is the innermost line outside Keras and archiver."""
+    name = qualified_name(type(error)).removeprefix("builtins.")
+    return ExceptionPart(
+        type=name, message=redact_text(_text(error))[:MAXIMAL_MESSAGE_LENGTH], location=_location(error.__traceback__)
+    )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a user's exception may fail to describe itself
+        return "(its text cannot be had)"
+
+
+def _location(trace: TracebackType | None) -> str | None:
+    lines = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in _own_frames(trace)]
+    return lines[-1] if lines else None
+
+
+def _own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    frames = list(traceback.extract_tb(trace))
+    own = [frame for frame in frames if not set(PurePath(frame.filename).parts) & set(_LIBRARIES)]
+    return own or frames
+
+
+def record_failure(journal: Journal, step: str, error: BaseException, file: str | None = None) -> bool:
+    """Write a `step_failed` event; `file` is the path in the archive that is missing for it.
+
+    Returns:
+        Whether the journal could be written.
+    """
+    try:
+        journal.append("step_failed", step=step, file=file, exception=exception_part(error).model_dump())
+    except StorageError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""`Run`: an archive on the disk, read and written through the table of `archiver.layout`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from archiver import layout
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes, parse_document
+from archiver.archive.status import Status, status_of
+from archiver.errors import ArchiverError, NotAnArchiveError, RecordError
+from archiver.layout import ArchiveFile, RecordFile
+from archiver.naming import FOLDER_SUFFIX, MAXIMAL_NAME_LENGTH
+from archiver.records.base import Record
+from archiver.storage import files
+from archiver.storage.digests import sha256_of
+from archiver.storage.journal import JOURNAL_NAME, Journal, events_named
+from archiver.storage.manifests import MAXIMAL_MANIFEST_BYTES
+from archiver.storage.reading import read_below
+
+R = TypeVar("R", bound=Record)
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,%d}" % (MAXIMAL_NAME_LENGTH - 1))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's archive: its folder and its name. Opening one reads nothing else."""
+
+    path: Path
+    name: str
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The archive at `path`.
+
+        Raises:
+            NotAnArchiveError: there is none.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            what = "a file" if folder.exists() else "nothing"
+            raise NotAnArchiveError(f"Received {str(path)!r}, where there is {what}. Expected the folder of a run.")
+        if not is_archive(folder):
+            raise NotAnArchiveError(
+                f"Received {str(path)!r}, a folder without {JOURNAL_NAME} or {layout.MANIFEST_BLAKE3.pattern}. "
+                "Expected the folder of a run (its name usually ends in '_models')."
+            )
+        return cls(folder, _name_of(folder))
+
+    def path_of(self, file: ArchiveFile) -> Path:
+        """Where a file of the table lies in this archive."""
+        return self.path / file.path(self.name)
+
+    def has(self, file: ArchiveFile) -> bool:
+        """Whether the file is there."""
+        return self.path_of(file).is_file()
+
+    def read(self, file: RecordFile[R]) -> R:
+        """The record of a file of the table, typed.
+
+        Raises:
+            RecordError: it is missing or broken.
+            UnsafeFileError: it is a link or no regular file, or too large to be a record.
+            FormatVersionError: a newer version of archiver wrote it.
+        """
+        path = file.path(self.name)
+        try:
+            data = read_below(self.path, path, MAXIMAL_DOCUMENT_BYTES)
+        except OSError as error:
+            raise RecordError(f"{self.path / path}: {error.strerror or error}; expected {file.description}") from error
+        return parse_document(data, file.record, str(self.path / path))
+
+    def read_if_there(self, file: RecordFile[R]) -> R | None:
+        """The record, or None where the file is missing."""
+        return self.read(file) if self.has(file) else None
+
+    def write(self, file: RecordFile[R], record: R) -> None:
+        """Write the record whole or not at all, with its `$schema`.
+
+        Raises:
+            StorageError: the file system refused.
+        """
+        path = file.path(self.name)
+        reference = layout.schema_reference(path, file.record.KIND)
+        stamped = record.model_copy(update={"schema_reference": reference})
+        files.write_bytes(self.path / path, document_bytes(stamped))
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for reading."""
+        return Journal(self.path)
+
+    @property
+    def seal_id(self) -> str | None:
+        """SHA-256 of manifest-blake3.txt; None while the archive is not sealed."""
+        try:
+            return sha256_of(read_below(self.path, layout.MANIFEST_BLAKE3.pattern, MAXIMAL_MANIFEST_BYTES))
+        except FileNotFoundError:
+            return None
+
+    @property
+    def status(self) -> Status:
+        """What became of the run, from its journal and manifests."""
+        return status_of(self.journal.read(), sealed=self.has(layout.MANIFEST_BLAKE3))
+
+
+def is_archive(folder: Path) -> bool:
+    """Whether the folder looks like an archive, whole or not."""
+    return any((folder / name).exists() for name in (JOURNAL_NAME, layout.MANIFEST_BLAKE3.pattern))
+
+
+def find_archives(path: Path) -> list[Path]:
+    """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name."""
+    if not path.is_dir() or is_archive(path):
+        return [path]
+    found: list[Path] = []
+    for child in sorted(path.iterdir()):
+        if child.is_dir() and not child.is_symlink():
+            found += [child] if is_archive(child) else _archives_below(child)
+    return found
+
+
+def _archives_below(folder: Path) -> list[Path]:
+    try:
+        return find_archives(folder) if any(folder.iterdir()) else []
+    except OSError:
+        return []
+
+
+def _name_of(folder: Path) -> str:
+    """The run's name: from the journal's first event, since a reader may have renamed the folder."""
+    try:
+        created = next(events_named(Journal(folder).read(), "created"), None)
+    except ArchiverError:
+        created = None
+    name = created.details.get("name") if created else None
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    configs = folder / "configs"
+    records = [path for path in os.listdir(configs) if path.endswith("_run.json")] if configs.is_dir() else []
+    name = records[0] if len(records) == 1 else folder.resolve().name
+    return name.removesuffix("_run.json").removesuffix(FOLDER_SUFFIX)

@@ -1,0 +1,115 @@
+"""A run in a few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from archiver import layout
+from archiver.archive.run import Run
+from archiver.errors import ArchiverError
+from archiver.layout import RecordFile
+from archiver.records.base import Unavailable
+from archiver.records.dataset import DatasetStats
+from archiver.records.environment import GitRecord, SystemRecord
+from archiver.records.model import ModelConfig
+from archiver.records.results import Results
+from archiver.records.run import RunRecord
+from archiver.records.training import TrainConfig
+
+Rows = Iterator[tuple[str, str]]
+
+
+def summary_rows(run: Run) -> Rows:
+    """`(what, text)` in the order in which a reader asks; control characters are replaced."""
+    rows: list[tuple[str, str]] = [("run", run.name), ("status", run.status.describe())]
+    seal_id = run.seal_id
+    rows.append(("seal id", seal_id or "none: not sealed"))
+    sections: tuple[tuple[RecordFile[Any], Callable[[Any], Rows]], ...] = (
+        (layout.RUN, _of_run),
+        (layout.RESULTS, _of_results),
+        (layout.DATASET_STATS, _of_data),
+        (layout.MODEL_CONFIG, _of_model),
+        (layout.TRAIN_CONFIG, _of_training),
+        (layout.SYSTEM, _of_system),
+        (layout.GIT, _of_git),
+    )
+    for file, describe in sections:
+        rows += _section(run, file, describe)
+    rows.append(("report", str(run.path_of(layout.README)) if run.has(layout.README) else "none yet"))
+    return ((key, _printable(text)) for key, text in rows)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _section(run: Run, file: RecordFile[Any], describe: Callable[[Any], Rows]) -> list[tuple[str, str]]:
+    try:
+        record = run.read_if_there(file)
+    except ArchiverError as error:
+        return [(file.record.KIND, f"cannot be read: {str(error).splitlines()[0]}")]
+    return list(describe(record)) if record is not None else []
+
+
+def _of_run(record: RunRecord) -> Rows:
+    yield "began", f"{record.created:%Y-%m-%d %H:%M:%S} UTC, on {record.process.host}"
+    if record.group:
+        yield "group", record.group
+    if record.tags:
+        yield "tags", ", ".join(record.tags)
+
+
+def _of_results(record: Results) -> Rows:
+    yield "trained", f"{record.epoch_count} epochs in {record.training_seconds:.1f} s, {record.phase_count} phase(s)"
+    if not isinstance(record.test, Unavailable):
+        yield "test", _metrics(record.test.metrics)
+    if record.final_metrics:
+        yield "last epoch", _metrics(record.final_metrics)
+    if not isinstance(record.best_epoch, Unavailable):
+        best = record.best_epoch
+        where = best.file or "models/ (the final weights)"
+        yield "best epoch", f"{best.epoch} of phase {best.phase}: {best.monitor} {best.value:.4g}, weights in {where}"
+    if record.exception:
+        yield "exception", f"{record.exception.type}: {record.exception.message}"
+    if record.logged:
+        yield "logged", ", ".join(f"{name} {value}" for name, value in record.logged.items())
+
+
+def _metrics(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def _of_data(record: DatasetStats) -> Rows:
+    parts = []
+    for name, split in record.splits.items():
+        count = "?" if isinstance(split.sample_count, Unavailable) else f"{split.sample_count:,}"
+        parts.append(f"{name} {count} ({split.kind})")
+    yield "data", ", ".join(parts)
+
+
+def _of_model(record: ModelConfig) -> Rows:
+    count = "" if isinstance(record.parameters, Unavailable) else f", {record.parameters.total:,} parameters"
+    yield "model", f"{record.name}: {record.class_name}{count}, {len(record.layers)} layers"
+
+
+def _of_training(record: TrainConfig) -> Rows:
+    for phase in record.phases:
+        seed = "not seeded" if isinstance(phase.seed, Unavailable) else f"seed {phase.seed.seed}"
+        batch = f"batch size {phase.batch_size}" if phase.batch_size else "batches as the data set has them"
+        yield f"phase {phase.phase}", f"{batch}, up to {phase.epochs} epochs, {seed}"
+
+
+def _of_system(record: SystemRecord) -> Rows:
+    python = record.python.version.split()[0]
+    yield "machine", f"{record.operating_system.system} {record.machine.architecture}, Python {python}"
+
+
+def _of_git(record: GitRecord) -> Rows:
+    repository = record.repository
+    if isinstance(repository, Unavailable):
+        yield "git", repository.unavailable
+    elif isinstance(repository.commit, Unavailable):
+        yield "git", repository.commit.unavailable
+    else:
+        yield "git", f"commit {repository.commit.hash}"

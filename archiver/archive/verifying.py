@@ -1,0 +1,229 @@
+"""`verify`: is the archive whole? Reads everything, follows no link, runs nothing, needs neither Keras nor TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archiver import layout
+from archiver.archive import agreement
+from archiver.archive.findings import Finding, FindingCode, VerifyReport
+from archiver.archive.run import Run
+from archiver.errors import ArchiverError, ArgumentError
+from archiver.storage import manifests
+from archiver.storage.beneath import opened_folder, relative_parts, walk
+from archiver.storage.digests import ALGORITHMS, file_digests
+from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
+from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
+from archiver.storage.reading import open_below, read_below
+
+HashChoice = Literal["blake3", "sha256", "md5", "all"]
+
+
+@dataclass
+class Inspection:
+    """What is gathered while one archive is verified."""
+
+    run: Run
+    findings: list[Finding] = field(default_factory=list)
+    information: list[Finding] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of each regular file below the folder."""
+    listed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """`{algorithm: {path: digest}}` of the manifests that are there."""
+    damaged: set[str] = field(default_factory=set)
+    """Files whose bytes are not those that were sealed."""
+    tensors_checked: int = 0
+    reported: set[tuple[FindingCode, str]] = field(default_factory=set)
+
+    def find(self, code: FindingCode, path: str, message: str) -> None:
+        """Report a fault."""
+        self.findings.append(Finding(code, path, message))
+        self.reported.add((code, path))
+
+    def sha256(self, path: str) -> str | None:
+        """SHA-256 of a file; None where it cannot be read, which is reported elsewhere."""
+        try:
+            with open_below(self.run.path, path) as file:
+                return file_digests(file, ("sha256",))["sha256"]
+        except (OSError, ArchiverError):
+            return None
+
+    def inform(self, code: FindingCode, path: str, message: str) -> None:
+        """Report something that is no fault."""
+        self.information.append(Finding(code, path, message))
+
+
+def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", deep: bool = False) -> VerifyReport:
+    """Check one archive.
+
+    Args:
+        path: the folder of the run.
+        algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all".
+        deep: also compare every tensor inside every model file with its recorded digest.
+
+    Returns:
+        The report; an archive that is not sealed has a finding that says so.
+
+    Raises:
+        NotAnArchiveError: there is no archive.
+        ArgumentError: no such algorithm.
+    """
+    if algorithm not in (*ALGORITHMS, "all"):
+        raise ArgumentError(f"Received algorithm={algorithm!r}. Expected 'blake3', 'sha256', 'md5' or 'all'.")
+    algorithms = ALGORITHMS if algorithm == "all" else (algorithm,)
+    inspection = Inspection(Run.open(path))
+    _list_files(inspection)
+    _read_manifests(inspection)
+    _compare_lists(inspection)
+    _check_bytes(inspection, algorithms)
+    agreement.check(inspection)
+    if deep:
+        from archiver.archive.deep import check_tensors
+
+        check_tensors(inspection)
+    return _report(inspection, algorithms)
+
+
+def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport:
+    run = inspection.run
+    try:
+        status = run.status.describe()
+    except ArchiverError as error:
+        status = f"unknown: {error}"
+    return VerifyReport(
+        path=str(run.path),
+        name=run.name,
+        status=status,
+        seal_id=run.seal_id if layout.MANIFEST_BLAKE3.pattern in inspection.sizes else None,
+        algorithms=algorithms,
+        files_checked=len(inspection.sizes),
+        bytes_checked=sum(inspection.sizes.values()),
+        findings=tuple(inspection.findings),
+        information=tuple(inspection.information),
+        tensors_checked=inspection.tensors_checked,
+    )
+
+
+def _list_files(inspection: Inspection) -> None:
+    folders: set[str] = set()
+    with opened_folder(inspection.run.path) as root:
+        for entry in walk(root):
+            if entry.kind == "folder":
+                folders.add(entry.path)
+            elif entry.kind == "file":
+                inspection.sizes[entry.path] = entry.size_bytes
+                if entry.link_count > 1:
+                    inspection.inform("hard_link", entry.path, f"has {entry.link_count} hard links")
+            else:
+                inspection.find("not_a_regular_file", entry.path, f"is a {entry.kind}; it was not followed")
+    used = {str(parent) for path in inspection.sizes for parent in _parents(path)}
+    for folder in sorted(folders - used):
+        inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+
+
+def _parents(path: str) -> Iterator[str]:
+    parts = path.split("/")[:-1]
+    for count in range(1, len(parts) + 1):
+        yield "/".join(parts[:count])
+
+
+def _read_manifests(inspection: Inspection) -> None:
+    seal = layout.MANIFEST_BLAKE3.pattern
+    if seal not in inspection.sizes:
+        status = inspection.run.status.describe()
+        inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
+    for algorithm, name in MANIFEST_NAMES.items():
+        if name not in inspection.sizes:
+            if seal in inspection.sizes:
+                inspection.find("missing", name, "the manifest is missing")
+            continue
+        data = _read(inspection, name)
+        if data is None:
+            continue
+        inspection.listed[algorithm], faults = manifests.parse_manifest(data, algorithm)
+        for fault in faults:
+            inspection.find("manifest", f"{name}:{fault.line}", fault.reason)
+
+
+def _read(inspection: Inspection, name: str) -> bytes | None:
+    try:
+        return read_below(inspection.run.path, name, MAXIMAL_MANIFEST_BYTES)
+    except (OSError, ArchiverError) as error:
+        inspection.find("unreadable", name, str(error))
+        return None
+
+
+def _compare_lists(inspection: Inspection) -> None:
+    """Missing and unlisted files, and whether the manifests list the same ones."""
+    if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
+        return
+    order = list(MANIFEST_NAMES)
+    for position, (algorithm, listed) in enumerate(inspection.listed.items()):
+        name = MANIFEST_NAMES[algorithm]
+        later = {MANIFEST_NAMES[each] for each in order[order.index(algorithm) :]}
+        for path in listed:
+            _check_listed_path(inspection, name, path)
+        unlisted = set(inspection.sizes) - set(listed) - later
+        for path in sorted(unlisted):
+            _unlisted(inspection, name, path, first=position == 0)
+
+
+def _check_listed_path(inspection: Inspection, manifest: str, path: str) -> None:
+    try:
+        relative_parts(path)
+    except ValueError as error:
+        inspection.find("unsafe_path", f"{manifest}", f"names {path!r}: {error}")
+        return
+    if path not in inspection.sizes and ("missing", path) not in inspection.reported:
+        inspection.find("missing", path, f"is listed in {manifest} and not there")
+
+
+def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) -> None:
+    if first or ("unlisted", path) not in inspection.reported:
+        inspection.find("unlisted", path, f"is not listed in {manifest}")
+
+
+def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...]) -> None:
+    wanted = _expected_digests(inspection, algorithms)
+    sizes = {path: inspection.sizes[path] for path in wanted}
+    results: dict[str, dict[str, str] | Exception] = {}
+
+    def hash_one(path: str) -> None:
+        try:
+            with open_below(inspection.run.path, path) as file:
+                results[path] = file_digests(file, wanted[path])
+        except (OSError, ArchiverError) as error:
+            results[path] = error
+
+    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
+    in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
+    for path in sorted(wanted):
+        _compare_digests(inspection, path, wanted[path], results[path])
+
+
+def _expected_digests(inspection: Inspection, algorithms: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    expected: dict[str, dict[str, str]] = {}
+    for algorithm in algorithms:
+        for path, digest in inspection.listed.get(algorithm, {}).items():
+            if path in inspection.sizes:
+                expected.setdefault(path, {})[algorithm] = digest
+    return expected
+
+
+def _compare_digests(
+    inspection: Inspection, path: str, expected: dict[str, str], found: dict[str, str] | Exception
+) -> None:
+    if isinstance(found, Exception):
+        inspection.find("unreadable", path, str(found))
+        inspection.damaged.add(path)
+        return
+    differing = [algorithm for algorithm, digest in expected.items() if found[algorithm] != digest]
+    if differing:
+        size = inspection.sizes[path]
+        inspection.find("changed", path, f"its {', '.join(differing)} is not the recorded one ({size} bytes now)")
+        inspection.damaged.add(path)
+
+

@@ -1,0 +1,30 @@
+"""`archiver finalize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("finalize")
+@click.argument("path", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--force", is_flag=True, help="Also when the process belongs to another machine and cannot be looked at.")
+def command(path: Path, force: bool) -> None:
+    """Seal what an unfinished run left behind: a training that was killed, or whose sealing was interrupted.
+
+    History and results are made from the journal; nothing is lost that had been written. A sealed archive stays as it
+    is. A run whose training still goes on is refused.
+
+    \b
+    Example:
+      archiver finalize runs/digits_cnn_base_models
+    """
+    from archiver.archive.run import Run
+    from archiver.closing import close_unfinished
+
+    run = Run.open(path)
+    was_sealed = run.seal_id is not None
+    seal_id = close_unfinished(run, force=force)
+    click.echo(f"{path}: {'was sealed already' if was_sealed else 'sealed'}, {run.status.describe()}")
+    click.echo(f"seal id: {seal_id}")

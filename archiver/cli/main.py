@@ -1,0 +1,72 @@
+"""`archiver`: the group of all commands. A command's module is imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from archiver.errors import ArchiverError
+from archiver.version import __version__
+
+COMMANDS = {
+    "verify": "Check that archives are whole.",
+    "show": "Show a run on one screen.",
+    "finalize": "Seal what an unfinished run left behind.",
+    "schema": "Print the JSON Schema of a kind of record.",
+}
+"""Every command with its one line of help, in the order of `archiver --help`."""
+
+INTERRUPTED_EXIT_CODE = 130
+
+
+class LazyGroup(click.Group):
+    """Imports `archiver.cli.<name>` for the command that is run, so that `archiver --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"archiver.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="archiver")
+def cli() -> None:
+    """Archives of Keras training runs: verify, show, finish them.
+
+    \b
+    Exit codes: 0 whole or done, 1 findings, 2 usage, 3 and up one per class of error (docs/cli.md).
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; errors of archiver become one message and their exit code, never a traceback."""
+    try:
+        status = cli.main(args=arguments, prog_name="archiver", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        status = INTERRUPTED_EXIT_CODE
+    except ArchiverError as error:
+        click.echo(f"archiver: {error}", err=True)
+        status = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    except OSError as error:
+        click.echo(f"archiver: {error.filename or ''}: {error.strerror or error}", err=True)
+        status = 8
+    sys.exit(status if isinstance(status, int) else 0)

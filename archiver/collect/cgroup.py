@@ -1,0 +1,83 @@
+"""What the control group, that is the container or the batch job, allows this process: version 1 and version 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+NO_LIMIT_BYTES = 1 << 60
+"""Version 1 writes "no limit" as the largest number of whole pages."""
+
+
+def memory_limit_bytes(process: Path = Path("/proc/self")) -> int | None:
+    """The smallest memory limit along the hierarchy, in bytes; None: no limit, or no control groups here."""
+    limits = [_number(folder / "memory.max") for folder in group_folders("", process)]
+    limits += [_number(folder / "memory.limit_in_bytes") for folder in group_folders("memory", process)]
+    return min((limit for limit in limits if limit is not None and limit < NO_LIMIT_BYTES), default=None)
+
+
+def core_limit(process: Path = Path("/proc/self")) -> float | None:
+    """The smallest CPU quota along the hierarchy, in cores; None: no limit, or no control groups here."""
+    quotas = [_quota(_words(folder / "cpu.max")) for folder in group_folders("", process)]
+    quotas += [
+        _quota(_words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"))
+        for folder in group_folders("cpu", process)
+    ]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def group_folders(controller: str, process: Path = Path("/proc/self")) -> Iterator[Path]:
+    """The folders of a process' control group, from its own up to the one that is visible at the top.
+
+    `controller` is one of version 1 (`memory`, `cpu`), or empty for the hierarchy of version 2.
+    """
+    group = _group(controller, process)
+    for mount_root, mount_point in _mounts(controller, process):
+        if group is None:
+            return
+        # Without a namespace of its own a container sees the path on the host, of which only the end is mounted.
+        inside = group == mount_root or group.startswith(mount_root.rstrip("/") + "/")
+        relative = group[len(mount_root.rstrip("/")) :] if inside else group
+        folder = Path(mount_point, relative.lstrip("/"))
+        yield from (each for each in (folder, *folder.parents) if each.is_relative_to(mount_point) and each.is_dir())
+
+
+def _group(controller: str, process: Path) -> str | None:
+    for line in _lines(process / "cgroup"):
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controller in controllers.split(",") and (controller or not controllers):
+            return path
+    return None
+
+
+def _mounts(controller: str, process: Path) -> Iterator[tuple[str, str]]:
+    for line in _lines(process / "mountinfo"):
+        before, _, after = line.partition(" - ")
+        system, _, options = [*after.split(" ", 2), "", ""][:3]
+        is_wanted = system == "cgroup2" if not controller else system == "cgroup" and controller in options.split(",")
+        if is_wanted:
+            fields = before.split(" ")
+            yield fields[3], fields[4]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _words(path: Path) -> list[str]:
+    return " ".join(_lines(path)).split()
+
+
+def _number(path: Path) -> int | None:
+    words = _words(path)
+    return int(words[0]) if words and words[0].isdigit() else None
+
+
+def _quota(words: list[str]) -> float | None:
+    if len(words) != 2 or not all(word.isdigit() for word in words) or words[1] == "0":  # noqa: PLR2004 - quota, period
+        return None
+    return int(words[0]) / int(words[1])

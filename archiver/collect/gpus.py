@@ -1,0 +1,84 @@
+"""The NVIDIA GPUs, asked of the driver through NVML."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from archiver.records.base import Unavailable
+from archiver.records.environment import GpuPart, GpusPart
+
+T = TypeVar("T")
+
+
+def may_have_gpus() -> bool:
+    """Whether NVIDIA's driver is here; cheap. Importing pynvml takes 12 MB, so it is asked first."""
+    return os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvidiactl") or _find_library()
+
+
+def _find_library() -> bool:
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return os.path.exists("/usr/lib/wsl/lib/libnvidia-ml.so.1")
+    return True
+
+
+def collect_gpus() -> GpusPart | Unavailable:
+    """Every GPU the driver knows, whether the training sees it or not, or why they are not known."""
+    if not may_have_gpus():
+        return Unavailable(unavailable="no NVIDIA driver was found")
+    try:
+        import pynvml
+    except ImportError as error:
+        return Unavailable(unavailable=f"nvidia-ml-py cannot be imported: {error}")
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return Unavailable(unavailable=f"the NVIDIA driver does not answer: {error}")
+    try:
+        return _gpus(pynvml)
+    except pynvml.NVMLError as error:
+        return Unavailable(unavailable=f"the NVIDIA driver does not answer: {error}")
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpus(nvml: Any) -> GpusPart:
+    def asked(function: Callable[[], T]) -> T | Unavailable:
+        try:
+            return function()
+        except nvml.NVMLError as error:
+            return Unavailable(unavailable=str(error))
+
+    def cuda_version() -> str:
+        number = nvml.nvmlSystemGetCudaDriverVersion_v2()
+        return f"{number // 1000}.{number % 1000 // 10}"
+
+    return GpusPart(
+        driver_version=asked(lambda: _text(nvml.nvmlSystemGetDriverVersion())),
+        cuda_driver_version=asked(cuda_version),
+        devices=tuple(_gpu(nvml, index, asked) for index in range(nvml.nvmlDeviceGetCount())),
+    )
+
+
+def _gpu(nvml: Any, index: int, asked: Callable[[Callable[[], Any]], Any]) -> GpuPart:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    return GpuPart(
+        index=index,
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        uuid=asked(lambda: _text(nvml.nvmlDeviceGetUUID(handle))),
+        pci_bus_id=asked(lambda: _text(nvml.nvmlDeviceGetPciInfo(handle).busId)),
+        compute_capability=asked(lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle)))),
+        memory_total_bytes=asked(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total)),
+        memory_used_bytes=asked(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).used)),
+        power_limit_watts=asked(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000),
+        maximal_frequency_hertz=asked(lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM) * 1e6),
+        temperature_celsius=asked(lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,0 +1,156 @@
+"""THE table: every file of an archive, the class of its record, when it must be there, and who writes it.
+
+The writer, `verify`, the README's inventory, the JSON Schemas and the documentation all go by this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from archiver.records.base import Record
+from archiver.records.dataset import DatasetStats
+from archiver.records.environment import GitRecord, PackagesRecord, SystemRecord
+from archiver.records.manifest import Metadata
+from archiver.records.model import ModelConfig, WeightsTable
+from archiver.records.results import Results
+from archiver.records.run import RunRecord
+from archiver.records.source import SourceRecord
+from archiver.records.training import CheckpointState, History, OptimizerConfig, Preprocessing, TrainConfig
+
+Need = Literal["always", "complete", "sealed", "optional"]
+"""When a file must be there: from the claim of the name on, once a training is complete, once the archive is sealed, or
+not at all. A file whose writing failed is excused by the journal's `step_failed` event that names it."""
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class ArchiveFile:
+    """A file, or with `*` in its pattern a family of files."""
+
+    pattern: str
+    """Path in the archive; `{name}` stands for the run's name."""
+    description: str
+    need: Need
+    writer: str
+    """The module that writes it."""
+
+    def path(self, name: str) -> str:
+        """The path in the archive of the run `name`."""
+        return self.pattern.format(name=name)
+
+    def matches(self, path: str, name: str) -> bool:
+        """Whether `path` is this file of the run `name`; `*` covers sub-folders too."""
+        prefix, star, suffix = self.pattern.partition("*")
+        prefix, suffix = prefix.format(name=name), suffix.format(name=name)
+        if not star:
+            return path == prefix
+        return len(path) > len(prefix) + len(suffix) and path.startswith(prefix) and path.endswith(suffix)
+
+
+@dataclass(frozen=True)
+class RecordFile(ArchiveFile, Generic[R]):
+    """A file that holds one record."""
+
+    record: type[R]
+
+
+RUN = RecordFile("configs/{name}_run.json", "what the run is", "always", "training.phases", RunRecord)
+MODEL_CONFIG = RecordFile(
+    "configs/{name}_model_config.json", "architecture of the model", "complete", "training.phases", ModelConfig
+)
+TRAIN_CONFIG = RecordFile(
+    "configs/{name}_train_config.json", "configuration of the training", "complete", "training.phases", TrainConfig
+)
+OPTIMIZER_CONFIG = RecordFile(
+    "configs/{name}_optimizer_config.json", "optimizer", "complete", "training.phases", OptimizerConfig
+)
+PREPROCESSING = RecordFile(
+    "configs/{name}_preprocessing.json", "preprocessing of the data", "complete", "training.phases", Preprocessing
+)
+RESULTS = RecordFile("results/{name}_results.json", "results", "complete", "training.closing", Results)
+HISTORY = RecordFile("results/{name}_history.json", "metrics of every epoch", "complete", "training.closing", History)
+DATASET_STATS = RecordFile(
+    "results/{name}_dataset_stats.json", "the data", "complete", "training.phases", DatasetStats
+)
+METADATA = RecordFile("results/{name}_metadata.json", "every file with its MD5", "sealed", "sealing", Metadata)
+WEIGHTS = RecordFile(
+    "models/{name}_weights.json", "table of the weights with digests", "complete", "training.models", WeightsTable
+)
+SYSTEM = RecordFile("environment/system.json", "machine and Python", "complete", "training.phases", SystemRecord)
+PACKAGES = RecordFile(
+    "environment/packages.json", "installed packages", "complete", "training.phases", PackagesRecord
+)
+GIT = RecordFile("environment/git.json", "state of the repository", "complete", "training.phases", GitRecord)
+SOURCE = RecordFile("environment/source.json", "source that ran", "complete", "training.phases", SourceRecord)
+CHECKPOINT_STATE = RecordFile(
+    "models/{name}_checkpoint/state.json", "checkpoint: plain values", "optional", "training.checkpoints", CheckpointState
+)
+
+KERAS_MODEL = ArchiveFile("models/{name}.keras", "the model, Keras 3 format", "optional", "training.models")
+H5_MODEL = ArchiveFile("models/{name}.h5", "the model, legacy HDF5 format", "optional", "training.models")
+WEIGHTS_H5 = ArchiveFile("models/{name}.weights.h5", "the weights alone", "optional", "training.models")
+BEST_WEIGHTS = ArchiveFile(
+    "models/{name}_best.weights.h5", "the weights of the best epoch", "optional", "training.best"
+)
+CHECKPOINT_VARIABLES = ArchiveFile(
+    "models/{name}_checkpoint/variables.npz", "checkpoint: arrays", "optional", "training.checkpoints"
+)
+PREDICTIONS = ArchiveFile(
+    "results/{name}_predictions.npz", "predictions on the test data", "optional", "training.evaluation"
+)
+PATCH = ArchiveFile(
+    "environment/uncommitted.patch", "uncommitted changes of the repository", "optional", "training.phases"
+)
+SOURCE_FILES = ArchiveFile("environment/source/*", "source file", "optional", "training.phases")
+STEPS = ArchiveFile("traces/steps.csv", "time and running mean of the loss, step by step", "optional", "training.steps")
+ADDED_FILES = ArchiveFile("files/*", "added with add_file", "optional", "training.run_archiver")
+SCHEMAS = ArchiveFile("schemas/*.schema.json", "JSON Schema of the records", "sealed", "sealing")
+JOURNAL = ArchiveFile("journal.jsonl", "journal of events", "always", "storage.journal")
+README = ArchiveFile("README.md", "the report", "sealed", "report.readme")
+MANIFEST_MD5 = ArchiveFile("manifest-md5.txt", "MD5 of every file", "sealed", "sealing")
+MANIFEST_SHA256 = ArchiveFile("manifest-sha256.txt", "SHA-256 of every file", "sealed", "sealing")
+MANIFEST_BLAKE3 = ArchiveFile("manifest-blake3.txt", "BLAKE3 of every file: the seal", "sealed", "sealing")
+PREVIOUS_SEAL = ArchiveFile("manifest-blake3.previous", "the seal before this one", "optional", "sealing")
+FIGURES = ArchiveFile("figures/*.svg", "figure", "optional", "report")
+README_HTML = ArchiveFile("README.html", "the report as one page", "optional", "report")
+CRATE = ArchiveFile("ro-crate-metadata.json", "RO-Crate description", "optional", "report")
+TRACES = ArchiveFile("traces/*.csv", "time series", "optional", "sampling")
+LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "optional", "reproduction")
+
+RECORD_FILES: tuple[RecordFile[Any], ...] = (
+    RUN, MODEL_CONFIG, TRAIN_CONFIG, OPTIMIZER_CONFIG, PREPROCESSING, RESULTS, HISTORY, DATASET_STATS, METADATA,
+    WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE,
+)  # fmt: skip
+
+OTHER_FILES = (
+    KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, PREDICTIONS, PATCH, SOURCE_FILES, STEPS,
+    ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256, MANIFEST_BLAKE3, PREVIOUS_SEAL, FIGURES,
+    README_HTML, CRATE, TRACES, LOCK,
+)  # fmt: skip
+
+MODEL_FORMATS = {"keras": KERAS_MODEL, "h5": H5_MODEL, "weights.h5": WEIGHTS_H5}
+
+
+def all_files() -> Iterator[ArchiveFile]:
+    """Every entry of the table."""
+    yield from RECORD_FILES
+    yield from OTHER_FILES
+
+
+def entry_for(path: str, name: str) -> ArchiveFile | None:
+    """The entry that `path` belongs to, the exact ones first; None where the table knows no such file."""
+    exact = next((entry for entry in all_files() if "*" not in entry.pattern and entry.matches(path, name)), None)
+    return exact or next((entry for entry in all_files() if entry.matches(path, name)), None)
+
+
+def schema_file(kind: str) -> str:
+    """File name of the JSON Schema of a kind of record."""
+    return f"{kind}.schema.json"
+
+
+def schema_reference(path: str, kind: str) -> str:
+    """The `$schema` of a record at `path` in the archive: relative, so that an archive explains itself."""
+    return "../" * path.count("/") + f"schemas/{schema_file(kind)}"

@@ -1,0 +1,76 @@
+"""What came out of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
+from archiver.records.journal import ExceptionPart, RunStatus, StopReason
+
+
+class BestEpoch(Part):
+    """The epoch with the best value of the monitored metric."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+    phase: Count
+    epoch: Count
+    value: Real
+    weights_digest: Sha256 | Unavailable
+    file: str | None
+    """Where its weights are; null when they are the final ones."""
+
+
+class PredictionsPart(Part):
+    """The predictions of one output on the test data."""
+
+    output: str
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: Sha256
+    """Of all of them, little-endian, C order."""
+    stored_count: Count
+    """How many samples' predictions are in the file."""
+
+
+class TestResults(Part):
+    """How the model did on data it had not seen."""
+
+    __test__ = False
+
+    evaluated: UtcTime
+    weights_digest: Sha256
+    """Of the weights that were evaluated."""
+    sample_count: Count | Unavailable
+    metrics: dict[str, Real]
+    predictions: tuple[PredictionsPart, ...] | Unavailable
+    predictions_file: str | None = None
+
+
+class Results(Record):
+    """`results/<name>_results.json`."""
+
+    KIND: ClassVar[str] = "results"
+    kind: Literal["results"] = "results"
+    status: RunStatus
+    stop_reason: StopReason | None
+    exception: ExceptionPart | None
+    started: UtcTime
+    ended: UtcTime
+    training_seconds: Real
+    """Sum over the phases."""
+    phase_count: Count
+    epoch_count: Count
+    """Epochs done, over all phases."""
+    final_metrics: dict[str, Real]
+    """The last value of each metric."""
+    best_epoch: BestEpoch | Unavailable
+    weights_digest: Sha256 | Unavailable
+    """Of the weights in `models/`."""
+    first_non_finite_loss: Json = None
+    """Phase and epoch of the first loss that was NaN or infinite."""
+    test: TestResults | Unavailable
+    logged: dict[str, Json] = Field(default_factory=dict)
+    """What `archive.log` was given, the last value of each name; all values are in the journal."""

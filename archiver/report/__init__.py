@@ -1,0 +1,1 @@
+"""The generated report: templates filled with what the records say."""

@@ -1,0 +1,65 @@
+"""Text from outside as Markdown: everything is escaped unless a template says that it is safe."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+MAXIMAL_TEXT_LENGTH = 500
+
+# What Markdown would act on: syntax anywhere, `_` at the edge of a word, schemes and `www.` that become links, and what
+# begins a heading, a list or a line at the start of a text. Everything else stays readable in the source.
+_SYNTAX = re.compile(
+    r"[\\`*\[\]<>|~&$@\"']|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)|(?<=[wW]{3})\."
+    r"|^[#+=-](?=[\s#=-]|$)|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"
+)
+_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+
+
+class Safe(str):
+    """Markdown made by archiver itself."""
+
+    __slots__ = ()
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without control characters and without characters that turn or hide text."""
+    text = " ".join(text.split("\n"))
+    return "".join(c if c.isprintable() and c not in _INVISIBLE else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def markdown_text(value: object, limit: int = MAXIMAL_TEXT_LENGTH) -> Safe:
+    """`value` as Markdown that shows its text and nothing else: syntax characters become entities."""
+    if isinstance(value, Safe):
+        return value
+    text = printable(str(value))
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return Safe(_SYNTAX.sub(lambda match: f"&#{ord(match[0])};", text))
+
+
+def format_number(value: Any) -> Safe:
+    """Four significant digits, or the number as it is where it is whole or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return markdown_text(value)
+    if isinstance(value, int):
+        return Safe(f"{value:,}")
+    return Safe(f"{value:.4g}" if math.isfinite(value) else str(value))
+
+
+def format_bytes(count: float) -> Safe:
+    """`1.5 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:  # noqa: PLR2004 - the definition of these units
+            return Safe(f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}")
+        count /= 1024
+    return Safe(f"{count:.1f} TiB")
+
+
+def format_seconds(seconds: float) -> Safe:
+    """`4 h 5 min`, `2 min 3 s`, `1.2 s`."""
+    if seconds < 60:  # noqa: PLR2004
+        return Safe(f"{seconds:.1f} s")
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return Safe(f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s")

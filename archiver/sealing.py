@@ -1,0 +1,155 @@
+"""The one place that knows the order of sealing, and the rules for changing a sealed archive.
+
+Order, so that nothing is circular and nothing uncovered: data, journal (last line `sealed`) -> README -> metadata (MD5
+of all so far) -> manifest-md5 -> manifest-sha256 (covers manifest-md5 too) -> manifest-blake3 (covers both), written
+last: its presence means sealed. The *seal id* is the SHA-256 of manifest-blake3.txt.
+
+A sealed archive is changed between `unseal` and `seal`; each seal names the one before it, so the seals form a chain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from archiver import layout
+from archiver._resources import resource_folder
+from archiver.archive.documents import document_bytes
+from archiver.archive.failures import record_failure
+from archiver.archive.run import Run
+from archiver.errors import RunStateError
+from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
+from archiver.records.manifest import FilePart, Metadata
+from archiver.report.inventory import InventoryLine
+from archiver.report.readme import fill_inventory, render_readme, render_without_records
+from archiver.storage import files
+from archiver.storage.digests import ALGORITHMS, bytes_digests, sha256_of
+from archiver.storage.hashing import hash_files, regular_files
+from archiver.storage.journal import Journal, events_named
+from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, format_manifest
+from archiver.version import __version__
+
+Digests = dict[str, dict[str, str]]
+
+
+def seal(run: Run, journal: Journal | None = None) -> str:
+    """Seal the archive: write README, metadata and manifests over whatever is in it.
+
+    Args:
+        run: an archive that is not sealed.
+        journal: the live journal of the run, where there is one.
+
+    Returns:
+        The seal id.
+
+    Raises:
+        RunStateError: it is sealed already.
+        StorageError: the file system refused; the archive stays unsealed, with its data.
+    """
+    if run.seal_id is not None:
+        raise RunStateError(f"{run.path} is sealed already (seal id {run.seal_id})")
+    journal = journal or run.journal
+    journal.drop_reserve()
+    files.remove_temporaries(run.path)
+    journal.mend()
+    _copy_schemas(run)
+    report = _report(run, journal)
+    previous = _previous_seal_id(run)
+    journal.append("sealed", previous_seal_id=previous)
+    return _write_seal(run, report, previous)
+
+
+def _write_seal(run: Run, report: str, previous: str | None) -> str:
+    written_here = {layout.README.pattern, layout.METADATA.path(run.name), *MANIFEST_NAMES.values()}
+    sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
+    with files.explained("read the files of", run.path):
+        digests = hash_files(run.path, sizes, ALGORITHMS)
+    lines = [InventoryLine(path, sizes[path], digests[path]["md5"], _describe(run, path)) for path in sorted(sizes)]
+    _add(run, layout.README.pattern, fill_inventory(report, lines).encode(), sizes, digests)
+    _add(run, layout.METADATA.path(run.name), document_bytes(_metadata(run, sizes, digests, previous)), sizes, digests)
+    for algorithm, name in MANIFEST_NAMES.items():
+        manifest = format_manifest({path: each[algorithm] for path, each in digests.items()})
+        _add(run, name, manifest, sizes, digests)
+    files.flush_in_background(run.path)
+    return sha256_of(manifest)
+
+
+def _add(run: Run, path: str, data: bytes, sizes: dict[str, int], digests: Digests) -> None:
+    files.write_bytes(run.path / path, data)
+    sizes[path] = len(data)
+    digests[path] = bytes_digests(data, ALGORITHMS)
+
+
+def _metadata(run: Run, sizes: dict[str, int], digests: Digests, previous: str | None) -> Metadata:
+    status = run.status
+    return Metadata(
+        schema_reference=layout.schema_reference(layout.METADATA.path(run.name), Metadata.KIND),
+        name=run.name,
+        archiver_version=__version__,
+        sealed=utc_now(),
+        local_offset_seconds=local_offset_seconds(),
+        status=status.status,
+        stop_reason=status.stop_reason,
+        previous_seal_id=previous,
+        total_bytes=sum(sizes.values()),
+        files={
+            path: FilePart(size_bytes=sizes[path], md5=digests[path]["md5"], description=_describe(run, path))
+            for path in sorted(sizes)
+        },
+    )
+
+
+def _describe(run: Run, path: str) -> str:
+    entry = layout.entry_for(path, run.name)
+    return entry.description if entry else "not known to this version of the format"
+
+
+def unseal(run: Run, journal: Journal | None = None) -> None:
+    """Open a sealed archive for a change; for one that is not sealed, bring an interrupted `unseal` to its end.
+
+    The first step is a rename, so that at any moment the archive is either sealed or says that it is not.
+    """
+    journal = journal or run.journal
+    seal_file, previous = run.path_of(layout.MANIFEST_BLAKE3), run.path / PREVIOUS_SEAL
+    if seal_file.exists():
+        files.rename(seal_file, previous)
+    journal.mend()
+    if previous.exists():
+        seal_id = sha256_of(previous.read_bytes())
+        known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
+        if seal_id not in known:
+            journal.append("unsealed", seal_id=seal_id)
+    for name in reversed(MANIFEST_NAMES.values()):
+        files.remove(run.path / name)
+
+
+@contextlib.contextmanager
+def changing(run: Run, journal: Journal | None = None) -> Iterator[None]:
+    """Unseal, let the body change the archive, and seal; when the body raises, what it left is sealed all the same."""
+    unseal(run, journal)
+    try:
+        yield
+    finally:
+        seal(run, journal)
+
+
+def _report(run: Run, journal: Journal) -> str:
+    try:
+        return render_readme(run)
+    except Exception as error:  # noqa: BLE001 - a report that cannot be drawn must not cost the seal
+        record_failure(journal, "report", error)
+        return render_without_records(run)
+
+
+def _previous_seal_id(run: Run) -> str | None:
+    previous = run.path / PREVIOUS_SEAL
+    return sha256_of(previous.read_bytes()) if previous.exists() else None
+
+
+def _copy_schemas(run: Run) -> None:
+    source = resource_folder("schemas") / f"v{FORMAT_VERSION}"
+    for path in sorted(source.glob("*.schema.json")):
+        target = run.path / "schemas" / path.name
+        data = path.read_bytes()
+        if not target.exists() or target.read_bytes() != data:
+            files.write_bytes(target, data)

@@ -1,0 +1,238 @@
+"""Opening and listing what lies below a folder that a stranger filled, without ever leaving that folder.
+
+Every component of a path is opened relative to the folder before it, and links are never followed: a link that
+replaces a folder between two system calls leads nowhere. Paths are POSIX paths in UTF-8, whatever the locale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from archiver.errors import StorageError, UnsafeFileError, UnsafePathError
+from archiver.storage.files import explained
+
+MAXIMAL_PATH_BYTES = 4096
+MAXIMAL_DEPTH = 64
+"""Folders inside folders that `walk` goes down."""
+MAXIMAL_ENTRIES = 1_000_000
+
+Kind = Literal["file", "folder", "symlink", "fifo", "socket", "device"]
+
+_KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing below a folder, not followed where it is a link."""
+
+    path: str
+    """POSIX path relative to the folder; bytes that are not UTF-8 are kept as lone surrogates (surrogateescape)."""
+    kind: Kind
+    size_bytes: int
+    modified_ns: int
+    """Nanoseconds since 1970, as the file system says."""
+    link_count: int
+    """Above 1 for a file: the same bytes have another name, here or elsewhere."""
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether the name can be written in a manifest."""
+        return not any("\ud800" <= character <= "\udfff" for character in self.path)
+
+
+def relative_parts(path: str) -> tuple[str, ...]:
+    """The components of a POSIX path that stays below the folder it is relative to, on every system.
+
+    Raises:
+        UnsafePathError: the path is absolute, has an empty, '.' or '..' component, a backslash, a drive letter, a
+            control character or a lone surrogate, or is longer than `MAXIMAL_PATH_BYTES`.
+    """
+    parts = tuple(path.split("/"))
+    reason = _why_unsafe(path, parts)
+    if reason is not None:
+        raise UnsafePathError(
+            f"Received the path {path[:200]!r}, which {reason}. Expected a relative path such as 'models/a.keras'."
+        )
+    return parts
+
+
+def _why_unsafe(path: str, parts: tuple[str, ...]) -> str | None:
+    if not path:
+        return "is empty"
+    length = len(path.encode("utf-8", "surrogatepass"))
+    if length > MAXIMAL_PATH_BYTES:
+        return f"has {length} bytes (at most {MAXIMAL_PATH_BYTES})"
+    if "\0" in path:
+        return "has a NUL character"
+    if path.startswith("/"):
+        return "is absolute"
+    if "\\" in path:
+        return "has a backslash"
+    if re.match("[A-Za-z]:", path):
+        return "has a drive letter"
+    unusual = next((part for part in parts if part in ("", ".", "..")), None)
+    if unusual is not None:
+        return f"has the component {unusual!r}"
+    if any(unicodedata.category(character) == "Cs" for character in path):
+        return "is not valid Unicode"
+    if any(unicodedata.category(character) == "Cc" for character in path):
+        return "has a control character"
+    return None
+
+
+@contextlib.contextmanager
+def opened_folder(path: Path) -> Iterator[int]:
+    """A descriptor of the folder `path`, for `open_beneath` and `walk`; links on the way to it are followed.
+
+    Raises:
+        StorageError: it is not there, no folder, or not permitted.
+    """
+    with explained("open", path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_beneath(root: int, path: str) -> int:
+    """Open the regular file `path` below the folder `root` (a descriptor) for reading; the caller closes it.
+
+    Raises:
+        UnsafePathError: the path itself is refused, see `relative_parts`.
+        UnsafeFileError: a component is a link, or what is there is no regular file (nothing of it is read).
+        OSError: it is not there, or not permitted; `filename` is `path`.
+    """
+    *folders, name = relative_parts(path)
+    descriptor = os.dup(root)
+    try:
+        for folder in folders:
+            descriptor = _step(descriptor, folder, path)
+        return _open_regular(descriptor, name, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def _step(parent: int, name: str, path: str) -> int:
+    """The descriptor of the folder `name` in `parent`, which is closed once that is open."""
+    _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "folder", name, path)
+    descriptor = os.open(name.encode(), _OPEN_FOLDER, dir_fd=parent)
+    os.close(parent)
+    return descriptor
+
+
+def _open_regular(parent: int, name: str, path: str) -> int:
+    # Looking first: opening a device can already do something. Looking again: it may have been replaced meanwhile.
+    _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "file", name, path)
+    descriptor = os.open(name.encode(), _OPEN_FILE, dir_fd=parent)
+    try:
+        _require(os.fstat(descriptor), "file", name, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require(status: os.stat_result, kind: Kind, name: str, path: str) -> None:
+    received = _kind(status)
+    if received != kind:
+        raise UnsafeFileError(f"{path!r}: {name!r} is not followed or opened. Received a {received}. Expected a {kind}.")
+
+
+def _kind(status: os.stat_result) -> Kind:
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "device")
+
+
+def walk(root: int) -> Iterator[Entry]:
+    """Everything below the folder `root` (a descriptor), folders included, sorted by the bytes of the paths.
+
+    What disappears meanwhile is left out. Links are listed, never followed.
+
+    Raises:
+        UnsafeFileError: more than `MAXIMAL_ENTRIES` entries, or folders nested deeper than `MAXIMAL_DEPTH`.
+        StorageError: a folder cannot be read.
+    """
+    yield from _walk(root, b"", 1, [0])
+
+
+def _walk(folder: int, prefix: bytes, depth: int, counter: list[int]) -> Iterator[Entry]:
+    # A folder stands twice: its own name yields it, and with a slash behind, where the contents sort to, goes down.
+    steps: list[tuple[bytes, os.stat_result | None]] = []
+    for name, status in _scan(folder, prefix, counter):
+        steps.append((name, status))
+        if stat.S_ISDIR(status.st_mode):
+            steps.append((name + b"/", None))
+    for name, found in sorted(steps, key=lambda step: step[0]):
+        if found is not None:
+            yield _entry(prefix + name, found)
+        else:
+            yield from _walk_below(folder, prefix, name, depth, counter)
+
+
+def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, counter: list[int]) -> Iterator[Entry]:
+    if depth >= MAXIMAL_DEPTH:
+        raise UnsafeFileError(
+            f"{_text(prefix + name)[:200]!r}: folders are nested too deep. Received more than {depth} levels. "
+            f"Expected at most {MAXIMAL_DEPTH}."
+        )
+    try:
+        inner = os.open(name[:-1], _OPEN_FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unlistable(prefix + name, error) from error
+    try:
+        yield from _walk(inner, prefix + name, depth + 1, counter)
+    finally:
+        os.close(inner)
+
+
+def _scan(folder: int, prefix: bytes, counter: list[int]) -> Iterator[tuple[bytes, os.stat_result]]:
+    try:
+        with os.scandir(folder) as found:
+            for each in found:
+                _count(prefix, counter)
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.fsencode(each.name), each.stat(follow_symlinks=False)
+    except OSError as error:
+        raise _unlistable(prefix, error) from error
+
+
+def _count(prefix: bytes, counter: list[int]) -> None:
+    counter[0] += 1
+    if counter[0] > MAXIMAL_ENTRIES:
+        raise UnsafeFileError(
+            f"{_text(prefix)[:200]!r}: too many files. Received more than {MAXIMAL_ENTRIES} entries. "
+            f"Expected at most {MAXIMAL_ENTRIES}."
+        )
+
+
+def _unlistable(path: bytes, error: OSError) -> StorageError:
+    return StorageError(error.errno, f"cannot list {(_text(path) or '.')!r}: {error.strerror}; check its permissions")
+
+
+def _entry(path: bytes, status: os.stat_result) -> Entry:
+    return Entry(_text(path), _kind(status), status.st_size, status.st_mtime_ns, status.st_nlink)
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

@@ -1,0 +1,38 @@
+"""Reading a file of an archive that may come from a stranger: no link is followed, and there is a limit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from archiver.errors import UnsafeFileError
+from archiver.storage.beneath import open_beneath, opened_folder
+
+
+def open_below(folder: Path, path: str) -> BinaryIO:
+    """The regular file `path` below `folder`, open for reading, unbuffered.
+
+    Raises:
+        UnsafeFileError: a component of the path is a link, or what is there is no regular file.
+        OSError: it is not there, or not permitted.
+    """
+    with opened_folder(folder) as root:
+        return os.fdopen(open_beneath(root, path), "rb", buffering=0)
+
+
+def read_below(folder: Path, path: str, limit: int) -> bytes:
+    """All bytes of the regular file `path` below `folder`.
+
+    Raises:
+        UnsafeFileError: see `open_below`; or it has more than `limit` bytes.
+        OSError: it is not there, or not permitted.
+    """
+    with open_below(folder, path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > limit else file.read(limit + 1)
+        while size <= limit and (more := file.read(limit + 1 - len(data))):
+            data += more
+    if size > limit or len(data) > limit:
+        raise UnsafeFileError(f"{path}: Received {max(size, len(data))} bytes. Expected at most {limit}.")
+    return data

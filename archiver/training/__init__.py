@@ -1,0 +1,1 @@
+"""The Keras side: watching `fit`, saving what it leaves, evaluating it."""

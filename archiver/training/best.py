@@ -1,0 +1,102 @@
+"""The weights of the best epoch, kept on the disk while training goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archiver import layout
+from archiver.archive.outcome import Mode, is_better
+from archiver.archive.run import Run
+from archiver.errors import ArgumentError
+from archiver.storage import files
+from archiver.storage.journal import Journal
+from archiver.training import weights
+
+
+class BestWeights:
+    """Follows one metric over all phases and saves the weights whenever it is better than ever before."""
+
+    def __init__(self, run: Run, journal: Journal, monitor: str | None) -> None:
+        self.run = run
+        self.journal = journal
+        self.digest: str | None = None
+        self._wish = monitor
+        self._monitor = monitor
+        self._mode: Mode | None = None
+        self._value: float | None = None
+
+    def begin_phase(self, model: Any, *, has_validation: bool | None) -> None:
+        """Decide what to monitor; `has_validation` None: not known, the first logs tell."""
+        if self._wish is not None and has_validation is False and self._wish == "val_loss":
+            self._monitor = "loss"
+        elif self._wish is not None and has_validation:
+            self._follow(self._wish)
+        if self.digest and not self.run.has(layout.BEST_WEIGHTS) and weights.weights_digest(model.weights) == self.digest:
+            self._save(model)
+
+    def _follow(self, monitor: str) -> None:
+        if monitor != self._monitor:
+            self._monitor, self._mode, self._value = monitor, None, None
+
+    def end_epoch(self, model: Any, logs: dict[str, Any], phase: int, epoch: int) -> None:
+        """Save the weights if this epoch is the best so far, and say so in the journal.
+
+        Raises:
+            ArgumentError: it cannot be told whether less or more of the metric is better.
+        """
+        if self._monitor == "val_loss" and self._monitor not in logs and self._value is None and epoch == 0:
+            self._follow("loss" if not any(name.startswith("val_") for name in logs) else "val_loss")
+        value = logs.get(self._monitor) if self._monitor else None
+        if value is None:
+            return
+        self._mode = self._mode or infer_mode(model, str(self._monitor))
+        if not is_better(float(value), self._value, self._mode):
+            return
+        self._value = float(value)
+        self.digest = weights.weights_digest(model.weights)
+        saved = False
+        try:
+            self._save(model)
+            saved = True
+        finally:
+            self.journal.append(
+                "best_epoch",
+                phase=phase,
+                epoch=epoch,
+                monitor=self._monitor,
+                mode=self._mode,
+                value=self._value,
+                weights_digest=self.digest if saved else None,
+            )
+
+    def _save(self, model: Any) -> None:
+        with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary:
+            model.save_weights(temporary)
+
+    def end_phase(self, final_digest: str | None) -> None:
+        """Drop the copy when the final weights are the best ones."""
+        if self.digest is not None and self.digest == final_digest:
+            files.remove(self.run.path_of(layout.BEST_WEIGHTS))
+
+
+def infer_mode(model: Any, monitor: str) -> Mode:
+    """Whether less or more of a metric is better, as Keras' callbacks infer it.
+
+    Raises:
+        ArgumentError: neither the name nor the compiled metrics tell.
+    """
+    name = monitor.removeprefix("val_")
+    if name == "loss" or name.endswith("_loss"):
+        return "min"
+    for metric in model.metrics:
+        inner = getattr(metric, "metrics", None) or [metric]
+        for each in inner:
+            direction = getattr(each, "_direction", None)
+            if direction is not None and each.name in (name, name.rsplit("/", 1)[-1]):
+                return "min" if direction == "down" else "max"
+    if "acc" in name or name.endswith(("auc", "fmeasure")):
+        return "max"
+    raise ArgumentError(
+        f"Received monitor={monitor!r}. Expected a loss, an accuracy, or a compiled metric whose direction Keras knows."
+    )
+

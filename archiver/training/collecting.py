@@ -1,0 +1,142 @@
+"""What is collected when `fit` begins: first what identifies the run, then, on the background thread, what takes long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archiver import layout
+from archiver.archive.run import Run
+from archiver.collect.command import collect_command
+from archiver.collect.git import collect_git
+from archiver.collect.identity import this_process
+from archiver.collect.packages import collect_packages
+from archiver.collect.source import copy_source
+from archiver.collect.processor import collect_cpu_details
+from archiver.collect.system import collect_system
+from archiver.records.base import local_offset_seconds, utc_now
+from archiver.records.run import RunNamePart, RunRecord
+from archiver.records.training import OptimizerConfig, TrainConfig
+from archiver.storage import files
+from archiver.training import describing
+from archiver.training.capture import FitCall
+from archiver.training.datasets import dataset_stats, describe_split
+from archiver.training.framework import framework_state
+from archiver.version import __version__
+
+if TYPE_CHECKING:
+    from archiver.training.session import Session
+
+
+def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
+    """Write the records that are known before the first step."""
+    if session.phase == 0:
+        _collect_run(session)
+        _collect_environment(session)
+    _collect_configs(session, call, callbacks)
+    _collect_data(session, call)
+
+
+def _collect_run(session: Session) -> None:
+    session.attempt("run record", lambda: session.run.write(layout.RUN, _run_record(session)), layout.RUN)
+
+
+def _run_record(session: Session) -> RunRecord:
+    options = session.options
+    name = options.name
+    return RunRecord(
+        name=RunNamePart(
+            name=session.run.name,
+            original=name.original,
+            condition=name.condition,
+            architecture=name.architecture,
+            config=name.config,
+            version=session.version,
+        ),
+        created=utc_now(),
+        local_offset_seconds=local_offset_seconds(),
+        archiver_version=__version__,
+        process=this_process(),
+        command=collect_command(),
+        group=options.group,
+        tags=options.tags,
+        notes=options.notes,
+        dataset_source=options.dataset_source,
+        formats=options.formats,
+        monitor=options.monitor,
+    )
+
+
+def _collect_environment(session: Session) -> None:
+    run = session.run
+    session.attempt("system", lambda: _write_system(run), layout.SYSTEM)
+    session.attempt("packages", lambda: run.write(layout.PACKAGES, collect_packages()), layout.PACKAGES)
+    session.attempt("git", lambda: _write_git(run), layout.GIT)
+    session.attempt("source", lambda: run.write(layout.SOURCE, copy_source(run.path)), layout.SOURCE)
+    session.tasks.append(("cpu details", layout.SYSTEM, session.background.submit(lambda: _write_cpu_details(run))))
+
+
+def _write_system(run: Run) -> None:
+    run.write(layout.SYSTEM, collect_system(framework_state(), archive_folder=run.path))
+
+
+def _write_cpu_details(run: Run) -> None:
+    details = collect_cpu_details()
+    run.write(layout.SYSTEM, run.read(layout.SYSTEM).model_copy(update={"cpu_details": details}))
+
+
+def _write_git(run: Run) -> None:
+    record, patch = collect_git(Path.cwd())
+    if patch:
+        files.write_bytes(run.path_of(layout.PATCH), patch)
+    run.write(layout.GIT, record)
+
+
+def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> None:
+    run, model, options, phase = session.run, session.model, session.options, session.phase
+    records = session.phase_records
+
+    def write_train_config() -> None:
+        config = describing.phase_config(model, call, phase, callbacks, options.hyperparameters)
+        records["train config"].append(config)
+        run.write(layout.TRAIN_CONFIG, TrainConfig(phases=tuple(records["train config"])))
+
+    def write_optimizer_config() -> None:
+        records["optimizer config"].append(describing.phase_optimizer(model, phase))
+        run.write(layout.OPTIMIZER_CONFIG, OptimizerConfig(phases=tuple(records["optimizer config"])))
+
+    session.attempt(
+        "model config", lambda: run.write(layout.MODEL_CONFIG, describing.model_config(model)), layout.MODEL_CONFIG
+    )
+    session.attempt("train config", write_train_config, layout.TRAIN_CONFIG)
+    session.attempt("optimizer config", write_optimizer_config, layout.OPTIMIZER_CONFIG)
+    session.attempt(
+        "preprocessing",
+        lambda: run.write(layout.PREPROCESSING, describing.preprocessing(model, options.preprocessing)),
+        layout.PREPROCESSING,
+    )
+
+
+def _collect_data(session: Session, call: FitCall) -> None:
+    """Fingerprints read the arrays in full: on the background thread, which also writes the record."""
+    known = call.given | call.resolved
+    suffix = "" if session.phase == 0 else f"_{session.phase + 1}"
+    splits = {"train" + suffix: (known.get("x"), known.get("y"), known.get("sample_weight"))}
+    if known.get("val_x") is not None:
+        validation = (known.get("val_x"), known.get("val_y"), known.get("val_sample_weight"))
+        splits["validation" + suffix] = validation
+
+    def describe() -> None:
+        for name, data in splits.items():
+            if data[0] is not None:
+                session.splits[name] = describe_split(*data)
+        write_dataset_stats(session)
+
+    session.tasks.append(("dataset stats", layout.DATASET_STATS, session.background.submit(describe)))
+
+
+def write_dataset_stats(session: Session) -> None:
+    """Write the record of all splits known so far."""
+    options = session.options
+    stats = dataset_stats(session.splits, session.class_names, options.dataset_source, options.data)
+    session.run.write(layout.DATASET_STATS, stats)

@@ -1,0 +1,119 @@
+"""`finalize`: test results and whatever else the callback could not see. Nothing is touched unless something changes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from archiver import layout
+from archiver.archive.documents import document_bytes
+from archiver.archive.run import Run
+from archiver.closing import outcome, write_outcome
+from archiver.errors import ArchiverError, ChangedWeightsError, RunStateError
+from archiver.records.dataset import DatasetStats
+from archiver.records.results import Results, TestResults
+from archiver.sealing import changing
+from archiver.training.capture import is_inside_fit
+from archiver.training.collecting import write_dataset_stats
+from archiver.training.datasets import dataset_stats
+from archiver.training.evaluation import Evaluation, check_class_names, check_shapes, evaluate, unpack, write_predictions
+from archiver.training.session import Session
+from archiver.training.weights import weights_digest
+
+OnChangedWeights = Literal["error", "save"]
+
+
+def finalize(
+    session: Session,
+    *,
+    test_data: Any,
+    class_names: tuple[str, ...] | None,
+    on_changed_weights: OnChangedWeights,
+    batch_size: int | None,
+    steps: int | None,
+) -> Run:
+    """Evaluate, compare with what the archive holds, and change the archive only where it differs.
+
+    Raises:
+        RunStateError: `fit` is still running.
+        ChangedWeightsError: the model's weights are not those of the archive.
+        DataError: the test data or the class names do not fit.
+    """
+    if session.is_training and is_inside_fit(session.model):
+        raise RunStateError("finalize was called while fit is running. Call it after fit has returned.")
+    if class_names is not None:
+        check_class_names(class_names, session.model, None)
+    evaluation, save_again = None, False
+    if test_data is not None:
+        digest, save_again = _digest_to_evaluate(session, on_changed_weights)
+        evaluation = _evaluate(session, test_data, class_names or session.class_names, digest, batch_size, steps)
+    session.class_names = class_names or session.class_names
+    session.settle()
+    if evaluation is not None:
+        session.splits["test"] = evaluation.split
+    if save_again or session.pending or _differs(session, evaluation):
+        _change(session, evaluation, save_again=save_again)
+    return session.run
+
+
+def _digest_to_evaluate(session: Session, on_changed_weights: OnChangedWeights) -> tuple[str, bool]:
+    digest = weights_digest(session.model.weights)
+    if digest == session.weights_digest:
+        return digest, False
+    if on_changed_weights == "error":
+        raise ChangedWeightsError(
+            f"The model's weights (digest {digest[:12]}) are not those of the archive "
+            f"({session.weights_digest[:12] if session.weights_digest else 'none were saved'}). Results must describe the "
+            'archived weights: finalize before changing the model, or pass on_changed_weights="save" to save it again.'
+        )
+    return digest, True
+
+
+def _evaluate(
+    session: Session,
+    test_data: Any,
+    class_names: tuple[str, ...] | None,
+    digest: str,
+    batch_size: int | None,
+    steps: int | None,
+) -> Evaluation:
+    data = unpack(test_data, steps)
+    check_shapes(session.model, data[0], data[1])
+    check_class_names(class_names, session.model, data[1])
+    return evaluate(session.model, data, weights_digest=digest, batch_size=batch_size, run=session.run)
+
+
+def _differs(session: Session, evaluation: Evaluation | None) -> bool:
+    run = session.run
+    try:
+        results, stats = run.read(layout.RESULTS), run.read(layout.DATASET_STATS)
+    except ArchiverError:
+        return True
+    wanted = outcome(run, evaluation.results if evaluation else None)[1]
+    return _timeless(results) != _timeless(wanted) or not _same_stats(session, stats)
+
+
+def _timeless(results: Results) -> bytes:
+    # Documents are compared, not records: NaN equals nothing, not even itself.
+    update: dict[str, Any] = {"schema_reference": ""}
+    if isinstance(results.test, TestResults):
+        update["test"] = results.test.model_copy(update={"evaluated": results.started})
+    return document_bytes(results.model_copy(update=update))
+
+
+def _same_stats(session: Session, stats: DatasetStats) -> bool:
+    options = session.options
+    wanted = dataset_stats(session.splits, session.class_names, options.dataset_source, options.data)
+    return document_bytes(stats.model_copy(update={"schema_reference": ""})) == document_bytes(wanted)
+
+
+def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool) -> None:
+    run = session.run
+    with changing(run, session.journal):
+        session.write_pending()
+        if save_again:
+            session.save(session.model)
+        if evaluation is not None:
+            session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
+            session.say("evaluated", metrics=evaluation.results.metrics, weights_digest=evaluation.results.weights_digest)
+        session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
+        session.attempt("results", lambda: write_outcome(run, evaluation.results if evaluation else None), layout.RESULTS)

@@ -1,0 +1,360 @@
+"""`RunArchiver`, the callback, and `archiver.fit`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import keras
+
+from archiver.archive.claiming import OnExisting
+from archiver.archive.run import Run
+from archiver.errors import ArgumentError, RunStateError
+from archiver.naming import run_name
+from archiver.records.journal import StopReason
+from archiver.training import options as checks
+from archiver.training.advice import repeated_shuffle
+from archiver.training.capture import FitCall, capture
+from archiver.training.evaluation import check_class_names
+from archiver.training.exits import TerminationHandler
+from archiver.training.finalizing import OnChangedWeights, finalize
+from archiver.training.models import FORMATS
+from archiver.training.options import Options
+from archiver.training.session import Session
+from archiver.training.tail import Tail
+from archiver.training.watching import ExceptionWatch
+
+
+class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
+    """Archives every training it is given to as a callback: `model.fit(..., callbacks=[RunArchiver("runs", name="a")])`.
+
+    When `fit` returns, the archive is complete and sealed; `finalize` adds test results. The same model given to `fit`
+    again is the next phase of the same run; another model begins the next version of the name. Training is never
+    broken by archiving: once the name is claimed, whatever fails is recorded in the archive and warned about once.
+
+    Args:
+        root: the folder of the runs; made when `fit` begins.
+        name: the run's name; or give the three parts of which `<condition>_<architecture>_<config>` is made.
+        condition: what is trained on: the data set, the experimental condition.
+        architecture: what is trained.
+        config: how it is trained.
+        data: a description of the data, any JSON-like value.
+        class_names: one name per class number.
+        preprocessing: what was done to the data before `fit`, any JSON-like value.
+        hyperparameters: a dict, an `argparse.Namespace`, a dataclass.
+        dataset_source: where the data came from: a path, a URL, a dict of both.
+        notes: text, or a dict of texts (such as `intended_use`, `limitations`).
+        tags: short words to find the run by.
+        group: what binds several runs together, such as the folds of one cross-validation.
+        on_existing: "version" begins `<name>-2` where the name is taken; "error" refuses.
+        formats: which of "keras", "h5" and "weights.h5" to write.
+        monitor: the metric that decides which epoch is the best; its weights are kept when they are not the final
+            ones. "val_loss" becomes "loss" where there is no validation. None: none is kept.
+
+    Raises:
+        ArgumentError: an argument cannot be used. Nothing has been written.
+    """
+
+    # The step hook only notes two numbers under a lock; Keras may call it from its own threads.
+    async_safe = True
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        condition: str | None = None,
+        architecture: str | None = None,
+        config: str | None = None,
+        data: Any = None,
+        class_names: Iterable[Any] | None = None,
+        preprocessing: Any = None,
+        hyperparameters: Any = None,
+        dataset_source: Any = None,
+        notes: Any = None,
+        tags: Iterable[str] = (),
+        group: str | None = None,
+        on_existing: OnExisting = "version",
+        formats: Sequence[str] = FORMATS,
+        monitor: str | None = "val_loss",
+    ) -> None:
+        super().__init__()
+        self.options = Options(
+            name=run_name(name, condition, architecture, config),
+            root=checks.checked_root(root),
+            data=checks.plain(data),
+            class_names=checks.checked_names(class_names),
+            preprocessing=checks.plain(preprocessing),
+            hyperparameters=checks.plain(hyperparameters),
+            dataset_source=checks.plain(dataset_source),
+            notes=checks.plain(notes),
+            tags=checks.checked_texts("tags", tags),
+            group=checks.checked_text("group", group),
+            on_existing=checks.checked_choice("on_existing", on_existing, OnExisting),
+            formats=checks.checked_formats(formats),
+            monitor=checks.checked_text("monitor", monitor),
+        )
+        self._session: Session | None = None
+        self._call: FitCall | None = None
+        self._given: dict[str, Any] | None = None
+        self._before_claim: list[tuple[str, Any, Any]] = []
+        self._watch = ExceptionWatch(self._note_exception)
+        self._termination = TerminationHandler()
+        self._record_step: Any = None
+        self._has_tail = False
+
+    # -- what Keras calls
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """`fit` begins: claim the name, write what identifies the run."""
+        self._watch.remove()
+        call = capture(self._model, self._given)
+        model = call.model
+        check_class_names(self.options.class_names, model, _labels(call))
+        self._remove_old_tails(call)
+        if self._session is None or self._session.model is not model:
+            self._leave_session()
+            self._session = Session.begin(self.options, model)
+        self._call = call
+        tail = self._append_tail(call)
+        self._has_tail = tail is not None
+        callbacks = [each for each in _callbacks(call) if each is not self and each is not tail]
+        self._session.begin_phase(call, callbacks)
+        self._add_waiting(self._session)
+        self._session.advise("repeated shuffle", repeated_shuffle(call))
+        self._watch.install(call.epoch_iterator, call.callback_list)
+        self._termination.install()
+        self._record_step = self._session.trace.ring.record
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """An epoch begins."""
+        if self._session is not None:
+            self._session.begin_epoch()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """A step has ended."""
+        try:
+            self._record_step(batch, logs["loss"] if logs and "loss" in logs else math.nan)
+        except (TypeError, ValueError):
+            self._record_step = _ignore
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Validation begins; its iterator is made by now."""
+        if self._session is not None and self._session.is_training:
+            self._watch.watch_iterator(getattr(self._model, "_eval_epoch_iterator", None))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """An epoch has ended; where there is no tail (a training loop of the user's own), this is what sees it."""
+        if not self._has_tail:
+            self.end_epoch(self.model, epoch, logs or {})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Training ends; see `on_epoch_end`."""
+        if not self._has_tail:
+            self.end_training(self.model)
+
+    # -- what the tail calls, after all other callbacks
+
+    def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
+        """An epoch has ended, all other callbacks included."""
+        if self._session is not None:
+            self._session.end_epoch(model, epoch, logs)
+
+    def end_training(self, model: Any) -> None:
+        """`fit` is about to return, and every other callback has done what it does then."""
+        self._watch.remove()
+        self._termination.remove()
+        session, call = self._session, self._call
+        if session is None or call is None:
+            return
+        session.complete_phase(model, stop_reason(model, _callbacks(call)))
+        self._call = None
+
+    # -- what the user calls
+
+    @property
+    def run(self) -> Run:
+        """The archive.
+
+        Raises:
+            RunStateError: `fit` has not begun.
+        """
+        return self._begun("run").run
+
+    def log(self, name: str, value: Any) -> None:
+        """Record a value of your own: in the journal, and the last one of each name in the results.
+
+        Before `fit` and after it, it is kept until the archive is written next (`fit`, `finalize`, end of the script).
+
+        Raises:
+            ArgumentError: the name is no text.
+        """
+        checks.checked_text("name", name or None)
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"Received name={name!r}. Expected a text.")
+        value = checks.plain(value)
+        if self._session is None:
+            self._before_claim.append(("log", name, value))
+        else:
+            self._session.log(name, value)
+
+    def add_file(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Copy a file into the archive's `files/`, as `name` (its own name by default; sub-folders with `/`).
+
+        Raises:
+            ArgumentError: there is no such file, or the name leads outside.
+        """
+        source = Path(os.path.abspath(path))
+        target = PurePosixPath(name if name is not None else source.name)
+        if not source.is_file():
+            raise ArgumentError(f"Received path={str(path)!r}, which is no file. Expected a file to copy.")
+        if target.is_absolute() or not target.parts or any(part in ("..", "") or part[0] == "." for part in target.parts):
+            raise ArgumentError(f"Received name={name!r}. Expected a relative path without '..' and hidden parts.")
+        if self._session is None:
+            self._before_claim.append(("add_file", source, f"files/{target}"))
+        else:
+            self._session.add_file(source, f"files/{target}")
+
+    def finalize(
+        self,
+        *,
+        test_data: Any = None,
+        class_names: Iterable[Any] | None = None,
+        on_changed_weights: OnChangedWeights = "error",
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> Run:
+        """Add test results, and whatever `log` and `add_file` were given since; seal again. May be called again.
+
+        A call that would change nothing leaves every byte as it is.
+
+        Args:
+            test_data: `(x, y)`, `(x, y, sample_weight)`, a tf.data.Dataset, a PyDataset, or a generator with `steps`.
+            class_names: one name per class number, if they were not given to the constructor.
+            on_changed_weights: what to do when the model has other weights than the archive: "error" refuses, "save"
+                saves the model again.
+            batch_size: for arrays; 32 by default, as with Keras.
+            steps: how many batches to draw from a generator.
+
+        Returns:
+            The archive, sealed.
+
+        Raises:
+            RunStateError: `fit` has not begun, or is still running.
+            ChangedWeightsError: see `on_changed_weights`.
+            DataError: the test data or the class names do not fit the model.
+        """
+        return finalize(
+            self._begun("finalize"),
+            test_data=test_data,
+            class_names=checks.checked_names(class_names),
+            on_changed_weights=checks.checked_choice("on_changed_weights", on_changed_weights, OnChangedWeights),
+            batch_size=batch_size,
+            steps=steps,
+        )
+
+    # -- inside
+
+    def _begun(self, what: str) -> Session:
+        if self._session is None:
+            raise RunStateError(f"{what} was called before fit. Give this callback to model.fit first.")
+        return self._session
+
+    def _note_exception(self, error: BaseException) -> None:
+        self._termination.remove()
+        if self._session is not None:
+            self._session.note_exception(error)
+
+    def _leave_session(self) -> None:
+        if self._session is not None:
+            self._session.settle()
+            self._session = None
+
+    def _add_waiting(self, session: Session) -> None:
+        waiting, self._before_claim = self._before_claim, []
+        for method, *arguments in waiting:
+            getattr(session, method)(*arguments)
+
+    def _append_tail(self, call: FitCall) -> Tail | None:
+        if call.callback_list is None:
+            return None
+        tail = Tail(self, call.callback_list)
+        tail.set_params(self.params)
+        tail.set_model(call.model)
+        call.callback_list.callbacks.append(tail)
+        return tail
+
+    def _remove_old_tails(self, call: FitCall) -> None:
+        if call.callback_list is not None:
+            kept = [each for each in call.callback_list.callbacks if not (isinstance(each, Tail) and each.owner is self)]
+            if len(kept) < len(call.callback_list.callbacks):
+                call.callback_list.callbacks[:] = kept
+
+
+def _ignore(step: int, loss: Any) -> None:
+    """Stands in for the trace when a training loop reports no number as its loss."""
+
+
+def _labels(call: FitCall) -> Any:
+    return call.resolved.get("y", call.given.get("y"))
+
+
+def _callbacks(call: FitCall) -> list[Any]:
+    return list(call.callback_list.callbacks) if call.callback_list is not None else []
+
+
+def stop_reason(model: Any, callbacks: list[Any]) -> StopReason:
+    """Why a training that returned has ended."""
+    if not getattr(model, "stop_training", False):
+        return "epochs"
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch > 0:
+            return "early_stopping"
+        if isinstance(callback, keras.callbacks.TerminateOnNaN):
+            history = getattr(model.history, "history", {}).get("loss", [])
+            if history and not math.isfinite(history[-1]):
+                return "nan"
+    return "user"
+
+
+def fit(archive: RunArchiver, model: Any, *args: Any, **kwargs: Any) -> Any:
+    """`model.fit(*args, **kwargs)` with `archive` among the callbacks, and its arguments known without looking.
+
+    Returns:
+        What `model.fit` returns: the History callback.
+
+    Raises:
+        ArgumentError: the model is not compiled, or the arguments do not fit `model.fit`. Nothing has been written.
+    """
+    if not isinstance(archive, RunArchiver):
+        raise ArgumentError(f"Received archive of type {type(archive).__name__}. Expected a RunArchiver.")
+    if not isinstance(model, keras.Model):
+        raise ArgumentError(f"Received model of type {type(model).__name__}. Expected a keras.Model.")
+    if not getattr(model, "compiled", False):
+        raise ArgumentError(f"Received the model {model.name!r}, which is not compiled. Call model.compile(...) first.")
+    try:
+        bound = inspect.signature(model.fit).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ArgumentError(f"Received arguments that model.fit does not take: {error}.") from error
+    bound.arguments["callbacks"] = _with_archive(bound.arguments.get("callbacks"), archive)
+    archive._given = {name: value for name, value in bound.arguments.items() if name != "callbacks"}  # noqa: SLF001
+    try:
+        return model.fit(*bound.args, **bound.kwargs)
+    finally:
+        archive._given = None  # noqa: SLF001
+
+
+def _with_archive(callbacks: Any, archive: RunArchiver) -> Any:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        if archive not in callbacks.callbacks:
+            raise ArgumentError(
+                "Received callbacks as a CallbackList without the archive in it. Expected a list of callbacks, "
+                "or a CallbackList that was made with it."
+            )
+        return callbacks
+    others = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    return others if archive in others else [*others, archive]

@@ -1,0 +1,283 @@
+"""A run while it is alive: what the callback knows between the claim of a name and the seal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from archiver import layout
+from archiver.archive.claiming import claim, unfinished_runs
+from archiver.archive.failures import exception_part, record_failure
+from archiver.archive.run import Run
+from archiver.closing import write_outcome
+from archiver.collect.identity import this_process
+from archiver.errors import ArchiverWarning, StorageError
+from archiver.records.journal import EventName, StopReason
+from archiver.sealing import seal, unseal
+from archiver.storage import files
+from archiver.storage.journal import Journal
+from archiver.training import collecting, exits
+from archiver.training.background import Background, Task
+from archiver.training.best import BestWeights
+from archiver.training.capture import FitCall
+from archiver.training.checkpoints import save_checkpoint
+from archiver.training.describing import model_config
+from archiver.training.models import save_models
+from archiver.training.options import Options
+from archiver.training.steps import StepTrace
+
+T = TypeVar("T")
+
+
+class Session:
+    """One run, from its claim on. Steps that fail are recorded and warned about once; none of them raises."""
+
+    def __init__(self, run: Run, version: int, options: Options, model: Any) -> None:
+        self.run = run
+        self.version = version
+        self.options = options
+        self.model = model
+        self.journal = Journal(run.path)
+        self.phase = -1
+        self.epochs_done = 0
+        """Over all phases."""
+        self.is_training = False
+        self.weights_digest: str | None = None
+        """Of the weights in `models/`."""
+        self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
+        self.splits: dict[str, Any] = {}
+        self.class_names = options.class_names
+        self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
+        self.best = BestWeights(run, self.journal, options.monitor)
+        self.background = Background()
+        self.tasks: list[tuple[str, layout.ArchiveFile, Task]] = []
+        self.pending: list[Callable[[], None]] = []
+        """What `log` and `add_file` were given after the seal; written by the next change."""
+        self._warned: set[str] = set()
+        self._epoch_start = 0.0
+        self._process_id = os.getpid()
+
+    @classmethod
+    def begin(cls, options: Options, model: Any) -> Session:
+        """Claim the name.
+
+        Raises:
+            ArchiverError: it cannot be claimed; nothing is left behind.
+        """
+        run, version = claim(options.root, options.name, options.on_existing)
+        session = cls(run, version, options, model)
+        session.journal.keep_reserve()
+        exits.register(session)
+        return session
+
+    # -- steps that may fail
+
+    def attempt(self, step: str, function: Callable[[], T], file: layout.ArchiveFile | None = None) -> T | None:
+        """Run a step of archiving; a failure is recorded, warned about once, and None is returned."""
+        try:
+            return function()
+        except Exception as error:  # noqa: BLE001 - training never fails because of archiving
+            self.note_failure(step, error, file)
+            return None
+
+    def note_failure(self, step: str, error: BaseException, file: layout.ArchiveFile | None = None) -> None:
+        """Record that a step failed, and warn the first time."""
+        record_failure(self.journal, step, error, file.path(self.run.name) if file else None)
+        self.warn(step, f"archiver: {step} could not be archived: {type(error).__name__}: {error}")
+
+    def warn(self, key: str, message: str) -> None:
+        """Warn once per key; where warnings are errors, print instead: training goes on."""
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        try:
+            warnings.warn(message, ArchiverWarning, stacklevel=4)
+        except ArchiverWarning:
+            print(message, file=sys.stderr)  # noqa: T201 - the user made warnings errors, and must still be told
+
+    def advise(self, key: str, message: str | None) -> None:
+        """Tell the user, and the journal, what the archive cannot mend."""
+        if message is not None:
+            self.say("warning", message=message)
+            self.warn(key, message)
+
+    def say(self, event: EventName, **details: Any) -> None:
+        """Append to the journal; a full disk is warned about once, the line waits."""
+        try:
+            self.journal.append(event, **details)
+        except StorageError as error:
+            self.warn("journal", f"archiver: the journal could not be written: {error}")
+
+    # -- phases
+
+    def begin_phase(self, call: FitCall, callbacks: list[Any]) -> None:
+        """A call of `fit` begins: everything that identifies the run goes to the disk before the first step."""
+        self.settle()
+        self.attempt("unseal", lambda: unseal(self.run, self.journal))
+        self.journal.keep_reserve()
+        self.phase += 1
+        self.is_training = True
+        self.say("phase_started", phase=self.phase, process=this_process().model_dump())
+        self._point_out_unfinished()
+        collecting.collect_all(self, call, callbacks)
+        has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
+        self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
+
+    def _point_out_unfinished(self) -> None:
+        if self.phase > 0 or self.version == 1:
+            return
+        for run in unfinished_runs(self.options.root, self.options.name, self.version):
+            message = (
+                f"archiver: {run.path} is an unfinished run of the same name. "
+                f"`archiver finalize {run.path}` seals what it left; this run is {self.run.name!r}."
+            )
+            self.advise(f"unfinished {run.name}", message)
+
+    def begin_epoch(self) -> None:
+        """An epoch begins."""
+        self._epoch_start = time.perf_counter()
+        self.trace.begin_epoch()
+
+    def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
+        """An epoch has ended, all other callbacks included."""
+        seconds = time.perf_counter() - self._epoch_start
+        self.epochs_done += 1
+        metrics = {name: float(value) for name, value in logs.items() if is_number(value)}
+        rate = _learning_rate(model)
+        self.say(
+            "epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, seconds=seconds
+        )
+        self.attempt("step trace", lambda: self.trace.end_epoch(self.phase, epoch), layout.STEPS)
+        self.attempt("best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS)
+
+    def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
+        """`fit` is about to return: save what it leaves, write the results, seal."""
+        self.save(model)
+        self.is_training = False
+        self._say_status(status="complete", stop_reason=stop_reason)
+        self.finish()
+
+    def save(self, model: Any) -> None:
+        """Write the model in all formats, the checkpoint, and the table of the weights."""
+        started = time.perf_counter()
+        table = self.attempt("models", lambda: save_models(self.run, model, self.options.formats), layout.WEIGHTS)
+        self.weights_digest = table.weights_digest if table else None
+        if table:
+            self.attempt("weights table", lambda: self.run.write(layout.WEIGHTS, table), layout.WEIGHTS)
+        self.attempt(
+            "checkpoint",
+            lambda: save_checkpoint(self.run, model, phase=self.phase, epochs_done=self.epochs_done),
+            layout.CHECKPOINT_STATE,
+        )
+        self.attempt("best weights", lambda: self.best.end_phase(self.weights_digest))
+        self.attempt(
+            "model config", lambda: self.run.write(layout.MODEL_CONFIG, model_config(model)), layout.MODEL_CONFIG
+        )
+        self.say(
+            "models_saved",
+            phase=self.phase,
+            weights_digest=self.weights_digest,
+            formats={name: part.file or part.unavailable for name, part in table.formats.items()} if table else {},
+            seconds=time.perf_counter() - started,
+        )
+
+    def _say_status(self, **details: Any) -> None:
+        self.say("status", phase=self.phase, **details)
+
+    def finish(self) -> None:
+        """Wait for the background, write history and results, seal."""
+        self.wait_for_background()
+        self.write_pending()
+        self.attempt("results", lambda: write_outcome(self.run), layout.RESULTS)
+        self.attempt("seal", lambda: seal(self.run, self.journal))
+
+    def wait_for_background(self) -> None:
+        """Wait for what runs beside the training, and record what failed."""
+        for step, file, task in self.tasks:
+            self.attempt(step, task.result, file)
+        self.tasks.clear()
+
+    def write_pending(self) -> None:
+        """Write what `log` and `add_file` were given while the archive was sealed."""
+        pending, self.pending = self.pending, []
+        for write in pending:
+            self.attempt("added by the user", write)
+
+    # -- ends that are no return of fit
+
+    def note_exception(self, error: BaseException) -> None:
+        """An exception leaves `fit`; sealing waits until it is known whether the script goes on."""
+        if not self.is_training or os.getpid() != self._process_id:
+            return
+        self.is_training = False
+        part = exception_part(error)
+        if isinstance(error, exits.Terminated):
+            part = part.model_copy(update={"type": "SystemExit", "message": "terminated by SIGTERM"})
+        self._say_status(status="failed", exception=part.model_dump())
+
+    def settle(self) -> None:
+        """See to it that the last phase has an end in the journal, and that the archive is sealed."""
+        if self.phase < 0:
+            return
+        if self.is_training:
+            error = sys.exc_info()[1]
+            if error is not None:
+                self.note_exception(error)
+            else:
+                self.is_training = False
+                note = "fit ended without returning; its exception was not seen"
+                self._say_status(status="failed", note=note)
+        if self.run.seal_id is None:
+            self.finish()
+
+    def close_at_exit(self) -> None:
+        """The process ends."""
+        with contextlib.suppress(StorageError):
+            self.settle()
+            if self.pending:
+                unseal(self.run, self.journal)
+                self.finish()
+
+    # -- what the user adds
+
+    def add(self, write: Callable[[], None]) -> None:
+        """Write now while training goes on, else with the next change of the archive."""
+        if self.is_training:
+            self.attempt("added by the user", write)
+        else:
+            self.pending.append(write)
+
+    def log(self, name: str, value: Any) -> None:
+        """Record a value of the user's."""
+        self.add(lambda: self.say("logged", name=name, value=value))
+
+    def add_file(self, source: Path, target: str) -> None:
+        """Copy a file of the user's into `files/`."""
+
+        def write() -> None:
+            files.copy_file(source, self.run.path / target)
+            self.say("file_added", file=target)
+
+        self.add(write)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of Keras' logs can be kept as a number."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _learning_rate(model: Any) -> float | None:
+    try:
+        return float(model.optimizer.learning_rate)
+    except Exception:  # noqa: BLE001 - an optimizer of the user's own
+        return None

@@ -1,0 +1,107 @@
+"""The step trace: when each step ended, and what Keras told of the loss then.
+
+Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook writes into
+preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a sixteenth of what is
+left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least, and keeps every second, fourth, ... step for that.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+from archiver.storage import files
+
+HEADER = b"elapsed_seconds,part,phase,epoch,step,running_mean_loss\n"
+MAXIMAL_ROWS = 1_000_000
+MINIMAL_ROWS_PER_EPOCH = 64
+CAPACITY = 1 << 16
+
+
+class StepRing:
+    """Preallocated arrays of one epoch's steps: end time (perf_counter_ns), step number, running mean of the loss."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._times = array("q", bytes(8 * capacity))
+        self._steps = array("q", bytes(8 * capacity))
+        self._losses = array("d", bytes(8 * capacity))
+        self._lock = threading.Lock()
+        self.start(capacity)
+
+    def start(self, capacity: int) -> None:
+        """Forget what was recorded; keep at most `capacity` rows from now on."""
+        self._capacity = min(capacity, len(self._times))
+        self._stride = 1
+        self._seen = 0
+        self._count = 0
+
+    def record(self, step: int, loss: Any) -> None:
+        """Note that `step` (counted from 0 within the epoch) has ended. Called from any thread, about a microsecond."""
+        now = perf_counter_ns()
+        with self._lock:
+            seen = self._seen
+            self._seen = seen + 1
+            if seen % self._stride:
+                return
+            count = self._count
+            if count == self._capacity:
+                self._halve()
+                count = self._count
+                if seen % self._stride:
+                    return
+            self._times[count] = now
+            self._steps[count] = step
+            self._losses[count] = loss
+            self._count = count + 1
+
+    def _halve(self) -> None:
+        kept = self._count
+        columns: tuple[array[Any], ...] = (self._times, self._steps, self._losses)
+        for column in columns:
+            every_second = column[:kept:2]
+            column[: len(every_second)] = every_second
+        self._count = (kept + 1) // 2
+        self._stride *= 2
+
+    def rows(self) -> list[tuple[int, int, float]]:
+        """(end time in ns, step, running mean of the loss), in order of time."""
+        with self._lock:
+            count = self._count
+            return sorted(zip(self._times[:count], self._steps[:count], self._losses[:count], strict=True))
+
+
+class StepTrace:
+    """Writes `traces/steps.csv`, an epoch at a time."""
+
+    def __init__(self, path: Path, part: int) -> None:
+        self.path = path
+        self.ring = StepRing()
+        self._part = part
+        self._start_nanoseconds = perf_counter_ns()
+        self._written_rows = 0
+
+    def begin_epoch(self) -> None:
+        """Make room for an epoch."""
+        share = (MAXIMAL_ROWS - self._written_rows) // 16
+        self.ring.start(max(MINIMAL_ROWS_PER_EPOCH, share))
+
+    def end_epoch(self, phase: int, epoch: int) -> None:
+        """Append the epoch's rows to the file.
+
+        Raises:
+            StorageError: the file system refused.
+        """
+        rows = self.ring.rows()
+        self.ring.start(MINIMAL_ROWS_PER_EPOCH)
+        if not rows:
+            return
+        middle = f",{self._part},{phase},{epoch},"
+        start = self._start_nanoseconds
+        text = "".join(f"{(time - start) / 1e9:.6f}{middle}{step},{loss!r}\n" for time, step, loss in rows)
+        if not self.path.exists():
+            files.write_bytes(self.path, HEADER)
+        files.append_bytes(self.path, text.encode())
+        self._written_rows += len(rows)

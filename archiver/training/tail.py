@@ -1,0 +1,42 @@
+"""The tail: a callback at the very end of the list, so that it sees what all others have done."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+
+
+class Owner(Protocol):
+    """Whom a tail reports to."""
+
+    def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
+        """An epoch has ended, all other callbacks included."""
+
+    def end_training(self, model: Any) -> None:
+        """`fit` is about to return."""
+
+
+class Tail(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports the end of epochs and of training to its owner, after EarlyStopping has restored what it restores."""
+
+    async_safe = True
+
+    def __init__(self, owner: Owner, callback_list: keras.callbacks.CallbackList) -> None:
+        super().__init__()
+        self.owner = owner
+        self._callback_list = callback_list
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """An epoch has ended."""
+        self.owner.end_epoch(self.model, epoch, logs or {})
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """`fit` is about to return."""
+        try:
+            self.owner.end_training(self.model)
+        finally:
+            # Only as the last of the list: removing one in mid-iteration makes Keras skip the callback behind it.
+            callbacks = self._callback_list.callbacks
+            if callbacks and callbacks[-1] is self:
+                callbacks.pop()

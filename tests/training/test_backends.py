@@ -1,0 +1,67 @@
+"""The same archive on Keras' other backends, each in a process of its own: a process has one backend."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+SCRIPT = '''\
+"""Archive a dense and a recurrent model on the backend that the environment names."""
+
+import os
+import sys
+
+import keras
+import numpy as np
+from keras import layers
+
+from archiver import RunArchiver, verify
+
+MODELS = {
+    "dense": ((4,), [layers.Dense(8, activation="relu"), layers.Dropout(0.2)]),
+    "lstm": ((5, 4), [layers.LSTM(3)]),
+}
+
+assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
+for name, (shape, hidden) in MODELS.items():
+    keras.utils.set_random_seed(7)
+    x = np.random.default_rng(7).normal(size=(12, *shape)).astype("float32")
+    y = np.arange(12) % 3
+    model = keras.Sequential([keras.Input(shape), *hidden, layers.Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    archive = RunArchiver(sys.argv[1], name=name)
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0, validation_split=0.25, callbacks=[archive])
+    run = archive.finalize(test_data=(x[:6], y[:6]))
+    assert run.status.status == "complete", run.status
+    report = verify(run.path, deep=True)
+    assert report.findings == (), report.findings
+print("WHOLE")
+'''
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_backend(backend: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    search_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "runs")],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": search_path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "WHOLE"
