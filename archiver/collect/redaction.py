@@ -58,9 +58,9 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("sk-", r"(?<![A-Za-z0-9-])sk-[A-Za-z0-9]{20,}"),
         ("sk-", r"(?<![A-Za-z0-9-])sk-(?:proj|ant|or|svcacct|admin)-[A-Za-z0-9_-]{16,}"),
         ("k_", r"(?<![A-Za-z0-9_])[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-        ("AKIA", r"(?<![A-Za-z0-9/+])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
-        ("ASIA", r"(?<![A-Za-z0-9/+])ASIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
-        ("AIza", r"(?<![A-Za-z0-9/+])AIza[A-Za-z0-9_-]{35}"),
+        ("AKIA", r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
+        ("ASIA", r"(?<![A-Za-z0-9])ASIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
+        ("AIza", r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}"),
         ("ya29.", r"(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{20,}"),
         ("xox", r"(?<![A-Za-z0-9])xox[a-z]-[A-Za-z0-9-]{10,}"),
         ("hooks.slack.com", r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"),
@@ -229,13 +229,19 @@ def _redact_argument(argument: str) -> str:
     name, equals, value = argument.partition("=")
     if equals and is_secret_name(name) and not any(character.isspace() for character in name):
         return name + equals + _hidden(name, value)
-    return _ASSIGNMENT.sub(_without_assigned, redact_text(argument))
+    return _without_assigned(redact_text(argument))
 
 
-def _without_assigned(match: re.Match[str]) -> str:
-    if not is_secret_name(match[1]) or match[3].startswith("//"):
-        return match[0]
-    return match[1] + match[2] + _hidden(match[1], match[3])
+def _without_assigned(text: str) -> str:
+    pieces, position = [], 0
+    while match := _ASSIGNMENT.search(text, position):
+        is_secret = is_secret_name(match[1]) and not match[3].startswith("//")
+        # The value of an ordinary name is looked at again: it may be an assignment itself.
+        end = match.end() if is_secret else match.start(3)
+        pieces.append(text[position : match.start(3)])
+        pieces.append(_hidden(match[1], match[3]) if is_secret else "")
+        position = end
+    return "".join(pieces) + text[position:]
 
 
 def _hidden(name: str, value: str) -> str:

@@ -155,7 +155,9 @@ def _open_regular(parent: int, name: str, path: str) -> int:
 def _require(status: os.stat_result, kind: Kind, name: str, path: str) -> None:
     received = _kind(status)
     if received != kind:
-        raise UnsafeFileError(f"{path!r}: {name!r} is not followed or opened. Received a {received}. Expected a {kind}.")
+        raise UnsafeFileError(
+            f"{path!r}: {name!r} is not followed or opened. Received a {received}. Expected a {kind}."
+        )
 
 
 def _kind(status: os.stat_result) -> Kind:

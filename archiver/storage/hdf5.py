@@ -252,7 +252,7 @@ def _contents(file: Any, location: str, entry: TensorEntry) -> Iterator[memoryvi
             space.select_hyperslab(start, count)
         # Asked for in the type it is stored in, HDF5 converts nothing: these are the bytes of the file.
         dataset.read(h5s.create_simple(count) if count else space, space, part, stored)
-        yield memoryview(part if dtype.byteorder != ">" else part.view(dtype).byteswap().view(np.uint8))
+        yield (part if dtype.byteorder != ">" else part.view(dtype).byteswap().view(np.uint8)).data
 
 
 def _text(path: bytes) -> str:

@@ -55,7 +55,7 @@ def open_tensors(source: Path | str | BinaryIO, file_format: str, *, where: str 
 
     Raises:
         ArgumentError: an unknown format.
-        UnsafeFileError: something in the file is refused; see `archiver.storage.hdf5`, `.npz` and `.zips`.
+        UnsafeFileError: something in the file is refused; see `archiver.storage.hdf5`, `npz_tensors` and `zips`.
         DamagedFileError: the file is not what the format asks for.
         StorageError: the path cannot be opened.
     """
@@ -71,7 +71,7 @@ def _tensors(file: BinaryIO, file_format: str, where: str, stack: contextlib.Exi
     archive = SafeZip(file, where)
     stack.callback(archive.close)
     if file_format == "npz":
-        from archiver.storage.npz import NpzTensors
+        from archiver.storage.npz_tensors import NpzTensors
 
         return NpzTensors(archive, where)
     weights = archive.window(WEIGHTS_MEMBER) or io.BytesIO(archive.read(WEIGHTS_MEMBER, MAXIMAL_UNPACKED_BYTES))

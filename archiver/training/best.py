@@ -11,6 +11,7 @@ from archiver.errors import ArgumentError
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import weights
+from archiver.training.models import without_warnings
 
 
 class BestWeights:
@@ -70,7 +71,7 @@ class BestWeights:
             )
 
     def _save(self, model: Any) -> None:
-        with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary:
+        with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary, without_warnings():
             model.save_weights(temporary)
 
     def end_phase(self, final_digest: str | None) -> None:

@@ -77,7 +77,7 @@ def _collect_environment(session: Session) -> None:
 
 
 def _write_system(run: Run) -> None:
-    run.write(layout.SYSTEM, collect_system(framework_state(), archive_folder=run.path))
+    run.write(layout.SYSTEM, collect_system(run.path, framework_state()))
 
 
 def _write_cpu_details(run: Run) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,21 @@ def _not_asked_for(run: Run, name: str) -> FormatPart:
 def _save(run: Run, model: Any, name: str) -> FormatPart:
     path = run.path_of(layout.MODEL_FORMATS[name])
     try:
-        with files.replacing(path) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with files.replacing(path) as temporary, without_warnings():
             _WRITERS[name](model, temporary)
     except Exception as error:  # noqa: BLE001 - whatever Keras or a user's layer raises is the reason we record
         files.remove(path)
         part = exception_part(error)
         return FormatPart(unavailable=f"{part.type}: {part.message}")
     return FormatPart(file=layout.MODEL_FORMATS[name].path(run.name))
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keras warns of what it saves, by every variable and in words about files the user did not ask for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _save_keras(model: Any, path: Path) -> None:

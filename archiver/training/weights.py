@@ -19,7 +19,9 @@ Array = NDArray[Any]
 
 def to_array(variable: Any) -> Array:
     """The value of a variable or tensor of any backend, in C order and little-endian."""
-    array = np.ascontiguousarray(np.asarray(keras.ops.convert_to_numpy(variable)))
+    # Keras' own conversion warns under NumPy 2.4; the variable's method does the same without.
+    value = variable.numpy() if hasattr(variable, "numpy") else keras.ops.convert_to_numpy(variable)
+    array = np.ascontiguousarray(np.asarray(value))
     array = array.reshape(tuple(variable.shape)) if hasattr(variable, "shape") else array
     return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
 
