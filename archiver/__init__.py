@@ -60,7 +60,9 @@ def __getattr__(name: str) -> Any:
             raise
         from archiver.errors import MissingExtraError
 
-        raise MissingExtraError(f"archiver.{name} needs {error.name}, which is not installed: {_KERAS_EXTRA}") from error
+        raise MissingExtraError(
+            f"archiver.{name} needs {error.name}, which is not installed: {_KERAS_EXTRA}"
+        ) from error
     return module if name in _MODULES else getattr(module, name)
 
 

@@ -72,21 +72,21 @@ PREPROCESSING = RecordFile(
 )
 RESULTS = RecordFile("results/{name}_results.json", "results", "complete", "training.closing", Results)
 HISTORY = RecordFile("results/{name}_history.json", "metrics of every epoch", "complete", "training.closing", History)
-DATASET_STATS = RecordFile(
-    "results/{name}_dataset_stats.json", "the data", "complete", "training.phases", DatasetStats
-)
+DATASET_STATS = RecordFile("results/{name}_dataset_stats.json", "the data", "complete", "training.phases", DatasetStats)
 METADATA = RecordFile("results/{name}_metadata.json", "every file with its MD5", "sealed", "sealing", Metadata)
 WEIGHTS = RecordFile(
     "models/{name}_weights.json", "table of the weights with digests", "complete", "training.models", WeightsTable
 )
 SYSTEM = RecordFile("environment/system.json", "machine and Python", "complete", "training.phases", SystemRecord)
-PACKAGES = RecordFile(
-    "environment/packages.json", "installed packages", "complete", "training.phases", PackagesRecord
-)
+PACKAGES = RecordFile("environment/packages.json", "installed packages", "complete", "training.phases", PackagesRecord)
 GIT = RecordFile("environment/git.json", "state of the repository", "complete", "training.phases", GitRecord)
 SOURCE = RecordFile("environment/source.json", "source that ran", "complete", "training.phases", SourceRecord)
 CHECKPOINT_STATE = RecordFile(
-    "models/{name}_checkpoint/state.json", "checkpoint: plain values", "optional", "training.checkpoints", CheckpointState
+    "models/{name}_checkpoint/state.json",
+    "checkpoint: plain values",
+    "optional",
+    "training.checkpoints",
+    CheckpointState,
 )
 
 KERAS_MODEL = ArchiveFile("models/{name}.keras", "the model, Keras 3 format", "optional", "training.models")

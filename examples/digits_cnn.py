@@ -1,6 +1,6 @@
 """Train a small CNN on scikit-learn's handwritten digits, archive the run, and verify the archive.
 
-    python examples/digits_cnn.py --root runs
+python examples/digits_cnn.py --root runs
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ def load(seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     x_rest, x_test, y_rest, y_test = train_test_split(
         images, digits.target, test_size=0.2, random_state=seed, stratify=digits.target
     )
-    x_train, x_val, y_train, y_val = train_test_split(
-        x_rest, y_rest, test_size=0.2, random_state=seed, stratify=y_rest
-    )
+    x_train, x_val, y_train, y_val = train_test_split(x_rest, y_rest, test_size=0.2, random_state=seed, stratify=y_rest)
     return {"train": (x_train, y_train), "validation": (x_val, y_val), "test": (x_test, y_test)}
 
 

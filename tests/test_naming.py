@@ -32,7 +32,23 @@ def test_spaces_and_other_scripts_are_replaced_and_the_original_kept(given_name,
 
 @pytest.mark.parametrize(
     "name",
-    ["", "  ", "a/b", "a\\b", "..", "a..b", ".hidden", "-option", "a\nb", "a\x00b", "a\u202eb", "x" * 151, "a:b", "a*b", "<a>"],
+    [
+        "",
+        "  ",
+        "a/b",
+        "a\\b",
+        "..",
+        "a..b",
+        ".hidden",
+        "-option",
+        "a\nb",
+        "a\x00b",
+        "a\u202eb",
+        "x" * 151,
+        "a:b",
+        "a*b",
+        "<a>",
+    ],
 )
 def test_refused_names_say_what_was_received_and_expected(name):
     with pytest.raises(RunNameError, match=r"(?s)Received .*Expected"):

@@ -221,4 +221,3 @@ def _inform(inspection: Inspection, records: Records) -> None:
     if model is not None and model.needs_trust:
         message = f"loading this model runs code: {', '.join(model.needs_trust)}"
         inspection.inform("needs_trust", layout.MODEL_CONFIG.path(inspection.run.name), message)
-

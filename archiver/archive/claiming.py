@@ -35,8 +35,8 @@ def claim(root: Path, name: RunName, on_existing: OnExisting, **details: Any) ->
     while not files.claim_folder(root / folder_name(name.version(version))):
         if on_existing == "error":
             raise RunStateError(
-                f"Received the name {name.name!r}, which exists: {root / folder_name(name.name)}. Expected a free name. "
-                'Choose another one, or on_existing="version".'
+                f"Received the name {name.name!r}, which exists: {root / folder_name(name.name)}. "
+                'Expected a free name. Choose another one, or on_existing="version".'
             )
         version += 1
     run = Run(root / folder_name(name.version(version)), name.version(version))

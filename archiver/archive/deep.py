@@ -33,9 +33,7 @@ def check_tensors(inspection: Inspection) -> None:
 
 
 def _check_format(inspection: Inspection, table: WeightsTable, name: str, file: str) -> None:
-    expected = {
-        variable.locations[name]: variable for variable in table.variables if name in variable.locations
-    }
+    expected = {variable.locations[name]: variable for variable in table.variables if name in variable.locations}
     _compare(inspection, file, name, expected)
     for index, reason in table.formats[name].not_comparable.items():
         position = int(index) if index.isdecimal() else -1

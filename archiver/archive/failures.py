@@ -9,8 +9,8 @@ from types import TracebackType
 from archiver.collect.redaction import redact_text
 from archiver.errors import StorageError
 from archiver.records.journal import ExceptionPart
-from archiver.storage.jsonable import qualified_name
 from archiver.storage.journal import Journal
+from archiver.storage.jsonable import qualified_name
 
 MAXIMAL_MESSAGE_LENGTH = 2000
 _LIBRARIES = ("keras", "tensorflow", "jax", "torch", "archiver")

@@ -160,8 +160,7 @@ def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
 
 
 def is_better(value: float, than: float | None, mode: Mode) -> bool:
-    """Whether `value` beats the best one so far. The first of equal values wins, as with EarlyStopping; NaN never does."""
+    """Whether `value` beats the best one so far. The first of equal values wins, as with EarlyStopping; NaN never."""
     if math.isnan(value):
         return False
     return than is None or (value < than if mode == "min" else value > than)
-

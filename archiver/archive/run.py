@@ -23,7 +23,7 @@ from archiver.storage.reading import read_below
 
 R = TypeVar("R", bound=Record)
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,%d}" % (MAXIMAL_NAME_LENGTH - 1))
+_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{MAXIMAL_NAME_LENGTH - 1}}}")
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def status_of(contents: JournalContents, *, sealed: bool) -> Status:
 def _unfinished(process: ProcessIdentity | None, sealed: bool) -> Status:
     alive = is_alive(process) if process else None
     if alive is False:
-        return Status("interrupted", sealed, note="its process is gone without a word (killed, or the machine went down)")
+        return Status(
+            "interrupted", sealed, note="its process is gone without a word (killed, or the machine went down)"
+        )
     if alive is None:
         where = f"on {process.host}" if process else "unknown"
         return Status("running", sealed, note=f"its process ({where}) cannot be looked at from here")

@@ -1,4 +1,4 @@
-"""`verify`: is the archive whole? Reads everything, follows no link, runs nothing, needs neither Keras nor TensorFlow."""
+"""`verify`: is the archive whole? Reads everything, follows no link, runs nothing, needs no Keras."""
 
 from __future__ import annotations
 
@@ -225,5 +225,3 @@ def _compare_digests(
         size = inspection.sizes[path]
         inspection.find("changed", path, f"its {', '.join(differing)} is not the recorded one ({size} bytes now)")
         inspection.damaged.add(path)
-
-

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from archiver.records.journal import ProcessIdentity
 
+CLOCK_TOLERANCE_SECONDS = 2.0
+
 
 def this_process() -> ProcessIdentity:
     """The identity of the calling process."""
@@ -27,7 +29,7 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
         return False
     started = _start_time(identity.process_id)
     # The clock may be set while the process runs, and psutil derives the start from it.
-    return started is not None and abs(started - identity.start_time_seconds) < 2.0
+    return started is not None and abs(started - identity.start_time_seconds) < CLOCK_TOLERANCE_SECONDS
 
 
 def _boot_id() -> str | None:

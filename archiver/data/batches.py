@@ -1,4 +1,4 @@
-"""`array_batches`: arrays as a data set that is shuffled anew in each epoch, and exactly so again in another process."""
+"""`array_batches`: arrays as a data set that is shuffled anew in each epoch, exactly so again in another process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ def array_batches(
 
 
 def _sample_count(source: ArraySource) -> int:
-    named = [*named_arrays("x", source.x), *named_arrays("y", source.y), *named_arrays("sample_weight", source.sample_weight)]
+    named = [
+        *named_arrays("x", source.x),
+        *named_arrays("y", source.y),
+        *named_arrays("sample_weight", source.sample_weight),
+    ]
     lengths = {name: len(value) for name, value in named}
     if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
         raise DataError(f"Received arrays of the lengths {lengths}. Expected the same number of samples, at least 1.")

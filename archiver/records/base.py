@@ -26,7 +26,8 @@ def _read_real(value: Any) -> float:
     if isinstance(value, str) and value in NON_FINITE:
         return NON_FINITE[value]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f'received {value!r}, expected a number, "NaN", "Infinity" or "-Infinity"')
+        # pydantic makes a finding of a ValueError only
+        raise ValueError(f'received {value!r}, expected a number, "NaN", "Infinity" or "-Infinity"')  # noqa: TRY004
     return float(value)
 
 

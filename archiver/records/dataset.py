@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable
 
@@ -47,7 +45,7 @@ class DatasetStats(Record):
     KIND: ClassVar[str] = "dataset_stats"
     kind: Literal["dataset_stats"] = "dataset_stats"
     splits: dict[str, SplitPart]
-    """By name: `train`, `validation`, `test`; a later call of `fit` on other data adds `train_2`, `validation_2`, ..."""
+    """By name: `train`, `validation`, `test`; later calls of `fit` add `train_2`, `validation_2`, ..."""
     ratios: dict[str, Real] | Unavailable
     """Share of each split in all samples, where every count is known."""
     class_names: tuple[str, ...] | None = None

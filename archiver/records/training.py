@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
 from archiver.records.model import VariablePart
 
 CaptureMethod = Literal["archiver.fit", "frames", "callback"]
-"""How the arguments of `fit` became known: handed over, seen in the frames of the call, or only what a callback sees."""
+"""How the arguments of `fit` became known: handed over, seen in the frames of the call, or as a callback is told."""
 
 
 class SeedPart(Part):

@@ -39,7 +39,7 @@ def render_readme(run: Run) -> str:
 
 
 def context(run: Run) -> dict[str, Any]:
-    """What a template gets: the records by kind (None where there is none), the status, and the mark of the inventory."""
+    """What a template gets: records by kind (None where there is none), the status, the mark of the inventory."""
     records = {entry.record.KIND: _read(run, entry) for entry in layout.RECORD_FILES}
     return records | {
         "name": run.name,

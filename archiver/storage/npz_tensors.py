@@ -35,7 +35,7 @@ MAXIMAL_LOADED_BYTES = 1 << 30
 _MAGIC = re.compile(rb"\x93NUMPY([\x01-\x03])\0", re.DOTALL)
 _HEADER = re.compile(
     r"\{'descr': '([<>|=]?[biufcSUVMm]\d{0,9}(?:\[\w{1,20}\])?)', "
-    r"'fortran_order': (True|False), 'shape': \(((?:\d{1,19}L?,? ?){0,64})\),? ?\} *\n"
+    r"'fortran_order': (True|False), 'shape': \(((?:\d{1,19}L?, ?){0,63}(?:\d{1,19}L?)?)\),? ?\} *\n"
 )
 
 

@@ -32,7 +32,11 @@ class BestWeights:
             self._monitor = "loss"
         elif self._wish is not None and has_validation:
             self._follow(self._wish)
-        if self.digest and not self.run.has(layout.BEST_WEIGHTS) and weights.weights_digest(model.weights) == self.digest:
+        if (
+            self.digest
+            and not self.run.has(layout.BEST_WEIGHTS)
+            and weights.weights_digest(model.weights) == self.digest
+        ):
             self._save(model)
 
     def _follow(self, monitor: str) -> None:
@@ -100,4 +104,3 @@ def infer_mode(model: Any, monitor: str) -> Mode:
     raise ArgumentError(
         f"Received monitor={monitor!r}. Expected a loss, an accuracy, or a compiled metric whose direction Keras knows."
     )
-

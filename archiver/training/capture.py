@@ -2,7 +2,8 @@
 
 A callback is told little; the frames of the call show everything. From `on_train_begin` the frames are walked to the
 one of Keras' `fit` (it holds `epoch_iterator`); the frame around it holds the arguments as the user gave them. Nothing
-is iterated, drawn or changed by looking. Where a Keras version hides these frames, less is known and the record says so.
+is iterated, drawn or changed by looking. Where a Keras version hides these frames, less is known, and the record says
+so.
 """
 
 from __future__ import annotations

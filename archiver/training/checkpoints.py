@@ -23,7 +23,7 @@ NUMPY_KEY = "random/numpy_key"
 
 
 def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int) -> None:
-    """Write `<name>_checkpoint/`: the variables of model, optimizer, metrics and seed generators, and all random states.
+    """Write `<name>_checkpoint/`: variables of model, optimizer, metrics and seed generators, and all random states.
 
     Raises:
         StorageError: the file system refused.
@@ -70,7 +70,7 @@ def variable_groups(model: Any) -> dict[str, list[Any]]:
 
 
 def _random_state() -> tuple[RandomState, np.ndarray[Any, Any], list[str]]:
-    algorithm, key, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    algorithm, key, position, has_gauss, cached = np.random.get_state()
     not_kept: list[str] = []
     try:
         backend = _backend_state()

@@ -1,4 +1,4 @@
-"""What is collected when `fit` begins: first what identifies the run, then, on the background thread, what takes long."""
+"""What is collected when `fit` begins: what identifies the run at once, what takes long on the background thread."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from archiver.collect.command import collect_command
 from archiver.collect.git import collect_git
 from archiver.collect.identity import this_process
 from archiver.collect.packages import collect_packages
-from archiver.collect.source import copy_source
 from archiver.collect.processor import collect_cpu_details
+from archiver.collect.source import copy_source
 from archiver.collect.system import collect_system
 from archiver.records.base import local_offset_seconds, utc_now
 from archiver.records.run import RunNamePart, RunRecord

@@ -10,7 +10,7 @@ import keras
 
 from archiver.collect.data import ArraySource, as_array, class_counts, describe_array, named_arrays
 from archiver.records.base import Unavailable
-from archiver.records.dataset import ArrayPart, DatasetStats, DataKind, SplitPart
+from archiver.records.dataset import ArrayPart, DataKind, DatasetStats, SplitPart
 from archiver.storage.jsonable import qualified_name
 
 

@@ -122,7 +122,8 @@ def phase_config(model: Any, call: FitCall, phase: int, callbacks: list[Any], hy
         batch_size=_whole(known.get("batch_size")) or _default_batch_size(known),
         epochs=_whole(known.get("epochs")),
         initial_epoch=_whole(known.get("initial_epoch")),
-        steps_per_epoch=_whole(known.get("steps_per_epoch")) or _whole(getattr(call.epoch_iterator, "num_batches", None)),
+        steps_per_epoch=_whole(known.get("steps_per_epoch"))
+        or _whole(getattr(call.epoch_iterator, "num_batches", None)),
         shuffle=jsonable(known.get("shuffle")),
         class_weight=jsonable(known.get("class_weight")),
         validation=_validation(call, known),
@@ -132,7 +133,9 @@ def phase_config(model: Any, call: FitCall, phase: int, callbacks: list[Any], hy
         jit_compile=jsonable(getattr(model, "jit_compile", None)),
         run_eagerly=bool(getattr(model, "run_eagerly", False)),
         steps_per_execution=_whole(getattr(model, "steps_per_execution", None)),
-        callbacks=tuple(CallbackPart(class_name=qualified_name(type(each)), config=_attributes(each)) for each in callbacks),
+        callbacks=tuple(
+            CallbackPart(class_name=qualified_name(type(each)), config=_attributes(each)) for each in callbacks
+        ),
         seed=last_seed(),
         hyperparameters=hyperparameters,
     )

@@ -120,14 +120,18 @@ def check_class_names(class_names: tuple[str, ...] | None, model: Any, y: Any) -
         is_one_hot = array.ndim == 2 and array.shape[1] > 1  # noqa: PLR2004
         needed = array.shape[1] if is_one_hot else int(labels.max()) + 1 if labels is not None and labels.size else 0
         if needed > len(class_names) or (is_one_hot and needed != len(class_names)):
-            raise DataError(f"Received {len(class_names)} class names for labels of {needed} classes. Expected {needed}.")
+            raise DataError(
+                f"Received {len(class_names)} class names for labels of {needed} classes. Expected {needed}."
+            )
     shape = getattr(model, "output_shape", None) if getattr(model, "built", False) else None
     width = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None  # noqa: PLR2004
     if isinstance(width, int) and width > 1 and width != len(class_names):
         raise DataError(f"Received {len(class_names)} class names for a model with {width} outputs. Expected {width}.")
 
 
-def evaluate(model: Any, data: tuple[Any, Any, Any], *, weights_digest: str, batch_size: int | None, run: Run) -> Evaluation:
+def evaluate(
+    model: Any, data: tuple[Any, Any, Any], *, weights_digest: str, batch_size: int | None, run: Run
+) -> Evaluation:
     """Losses and metrics as compiled, and the predictions.
 
     Raises:
@@ -165,7 +169,9 @@ def _stored(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def _part(name: str, array: NDArray[Any], stored: dict[str, NDArray[Any]]) -> PredictionsPart:
-    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array)
+    little = np.ascontiguousarray(
+        array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
+    )
     return PredictionsPart(
         output=name,
         shape=array.shape,

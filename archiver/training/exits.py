@@ -1,4 +1,4 @@
-"""The ways a process ends while a training is under way: uncaught exceptions, `sys.exit`, SIGTERM, the end of the script.
+"""How a process ends while a training is under way: uncaught exceptions, `sys.exit`, SIGTERM, the end of the script.
 
 Whatever ends it, sessions that are still open get to say so and are sealed, without saving models. `kill -9` leaves no
 time for anything; a reader derives it from the journal.

@@ -1,7 +1,8 @@
-"""`finalize`: test results and whatever else the callback could not see. Nothing is touched unless something changes."""
+"""`finalize`: test results and whatever else the callback could not see. Nothing is touched unless it changes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from archiver import layout
@@ -15,22 +16,32 @@ from archiver.sealing import changing
 from archiver.training.capture import is_inside_fit
 from archiver.training.collecting import write_dataset_stats
 from archiver.training.datasets import dataset_stats
-from archiver.training.evaluation import Evaluation, check_class_names, check_shapes, evaluate, unpack, write_predictions
+from archiver.training.evaluation import (
+    Evaluation,
+    check_class_names,
+    check_shapes,
+    evaluate,
+    unpack,
+    write_predictions,
+)
 from archiver.training.session import Session
 from archiver.training.weights import weights_digest
 
 OnChangedWeights = Literal["error", "save"]
 
 
-def finalize(
-    session: Session,
-    *,
-    test_data: Any,
-    class_names: tuple[str, ...] | None,
-    on_changed_weights: OnChangedWeights,
-    batch_size: int | None,
-    steps: int | None,
-) -> Run:
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `RunArchiver.finalize`, validated."""
+
+    test_data: Any = None
+    class_names: tuple[str, ...] | None = None
+    on_changed_weights: OnChangedWeights = "error"
+    batch_size: int | None = None
+    steps: int | None = None
+
+
+def finalize(session: Session, request: Request) -> Run:
     """Evaluate, compare with what the archive holds, and change the archive only where it differs.
 
     Raises:
@@ -40,13 +51,12 @@ def finalize(
     """
     if session.is_training and is_inside_fit(session.model):
         raise RunStateError("finalize was called while fit is running. Call it after fit has returned.")
-    if class_names is not None:
-        check_class_names(class_names, session.model, None)
+    check_class_names(request.class_names, session.model, None)
     evaluation, save_again = None, False
-    if test_data is not None:
-        digest, save_again = _digest_to_evaluate(session, on_changed_weights)
-        evaluation = _evaluate(session, test_data, class_names or session.class_names, digest, batch_size, steps)
-    session.class_names = class_names or session.class_names
+    if request.test_data is not None:
+        digest, save_again = _digest_to_evaluate(session, request.on_changed_weights)
+        evaluation = _evaluate(session, request, digest)
+    session.class_names = request.class_names or session.class_names
     session.settle()
     if evaluation is not None:
         session.splits["test"] = evaluation.split
@@ -62,24 +72,18 @@ def _digest_to_evaluate(session: Session, on_changed_weights: OnChangedWeights) 
     if on_changed_weights == "error":
         raise ChangedWeightsError(
             f"The model's weights (digest {digest[:12]}) are not those of the archive "
-            f"({session.weights_digest[:12] if session.weights_digest else 'none were saved'}). Results must describe the "
-            'archived weights: finalize before changing the model, or pass on_changed_weights="save" to save it again.'
+            f"({session.weights_digest[:12] if session.weights_digest else 'none were saved'}). Results must describe "
+            "the archived weights: finalize before changing the model, or pass "
+            'on_changed_weights="save" to save it again.'
         )
     return digest, True
 
 
-def _evaluate(
-    session: Session,
-    test_data: Any,
-    class_names: tuple[str, ...] | None,
-    digest: str,
-    batch_size: int | None,
-    steps: int | None,
-) -> Evaluation:
-    data = unpack(test_data, steps)
+def _evaluate(session: Session, request: Request, digest: str) -> Evaluation:
+    data = unpack(request.test_data, request.steps)
     check_shapes(session.model, data[0], data[1])
-    check_class_names(class_names, session.model, data[1])
-    return evaluate(session.model, data, weights_digest=digest, batch_size=batch_size, run=session.run)
+    check_class_names(request.class_names or session.class_names, session.model, data[1])
+    return evaluate(session.model, data, weights_digest=digest, batch_size=request.batch_size, run=session.run)
 
 
 def _differs(session: Session, evaluation: Evaluation | None) -> bool:
@@ -108,12 +112,13 @@ def _same_stats(session: Session, stats: DatasetStats) -> bool:
 
 def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool) -> None:
     run = session.run
+    results = evaluation.results if evaluation else None
     with changing(run, session.journal):
         session.write_pending()
         if save_again:
             session.save(session.model)
-        if evaluation is not None:
+        if evaluation is not None and results is not None:
             session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
-            session.say("evaluated", metrics=evaluation.results.metrics, weights_digest=evaluation.results.weights_digest)
+            session.say("evaluated", metrics=results.metrics, weights_digest=results.weights_digest)
         session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
-        session.attempt("results", lambda: write_outcome(run, evaluation.results if evaluation else None), layout.RESULTS)
+        session.attempt("results", lambda: write_outcome(run, results), layout.RESULTS)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from archiver import layout
 from archiver.archive.failures import exception_part
 from archiver.archive.run import Run
-from archiver.errors import ArchiverError
 from archiver.records.model import FormatPart, VariablePart, WeightsTable
 from archiver.storage import files
-from archiver.storage.tensors import open_tensors
 from archiver.training import weights
-from archiver.training.locations import keras_locations, legacy_locations
+from archiver.training.locations import locate
 
 FORMATS = ("keras", "h5", "weights.h5")
 
@@ -87,48 +85,18 @@ _WRITERS: dict[str, Callable[[Any, Path], None]] = {
 
 
 def _locate(
-    run: Run, model: Any, variables: Sequence[VariablePart], parts: dict[str, FormatPart]
+    run: Run, model: Any, variables: tuple[VariablePart, ...], parts: dict[str, FormatPart]
 ) -> tuple[tuple[VariablePart, ...], dict[str, FormatPart]]:
-    """Fill in where each file keeps each variable, checked by reading the file back."""
-    live = list(model.weights)
-    locations: list[dict[str, str]] = [{} for _ in variables]
+    """Fill in where each file keeps each variable."""
     for name, part in parts.items():
         if part.file is None:
             continue
-        reasons = _compare(run.path / part.file, name, _known_locations(model, name), live, variables, locations)
+        where, reasons = locate(run.path / part.file, name, model, variables)
         parts = parts | {name: part.model_copy(update={"not_comparable": reasons})}
-    located = zip(variables, locations, strict=True)
-    return tuple(variable.model_copy(update={"locations": where}) for variable, where in located), parts
-
-
-def _known_locations(model: Any, name: str) -> dict[int, str] | str:
-    try:
-        return legacy_locations(model) if name == "h5" else keras_locations(model)
-    except Exception as error:  # noqa: BLE001 - private parts of Keras; without them the format is not comparable
-        return f"this version of Keras does not tell where it keeps it ({type(error).__name__})"
-
-
-def _compare(
-    path: Path,
-    name: str,
-    known: dict[int, str] | str,
-    live: Iterable[Any],
-    variables: Sequence[VariablePart],
-    locations: Sequence[dict[str, str]],
-) -> dict[str, str]:
-    if isinstance(known, str):
-        return {str(variable.index): known for variable in variables}
-    reasons: dict[str, str] = {}
-    with open_tensors(path, name) as tensors:
-        for variable, value in zip(variables, live, strict=True):
-            location = known.get(id(value))
-            try:
-                if location is None:
-                    reasons[str(variable.index)] = "the file does not hold this variable as it is"
-                elif tensors.digest(location) == variable.sha256:
-                    locations[variable.index][name] = location
-                else:
-                    reasons[str(variable.index)] = "the file holds other bytes (another dtype, or a layer's own form)"
-            except (ArchiverError, KeyError) as error:
-                reasons[str(variable.index)] = str(error)
-    return reasons
+        variables = tuple(
+            variable.model_copy(update={"locations": variable.locations | {name: where[variable.index]}})
+            if variable.index in where
+            else variable
+            for variable in variables
+        )
+    return variables, parts

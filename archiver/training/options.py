@@ -56,7 +56,9 @@ def checked_root(root: str | os.PathLike[str]) -> Path:
     if not nearest.is_dir():
         raise ArgumentError(f"Received root={str(root)!r}, but {nearest} is a file. Expected a folder, or a free path.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ArgumentError(f"Received root={str(root)!r}, but {nearest} cannot be written to. Expected a folder that can.")
+        raise ArgumentError(
+            f"Received root={str(root)!r}, but {nearest} cannot be written to. Expected a folder that can."
+        )
     return path
 
 
@@ -96,7 +98,9 @@ def checked_choice(argument: str, value: Any, choices: Any) -> Any:
         ArgumentError: it is not.
     """
     if value not in get_args(choices):
-        raise ArgumentError(f"Received {argument}={value!r}. Expected one of {', '.join(map(repr, get_args(choices)))}.")
+        raise ArgumentError(
+            f"Received {argument}={value!r}. Expected one of {', '.join(map(repr, get_args(choices)))}."
+        )
     return value
 
 

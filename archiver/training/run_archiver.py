@@ -21,7 +21,7 @@ from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture
 from archiver.training.evaluation import check_class_names
 from archiver.training.exits import TerminationHandler
-from archiver.training.finalizing import OnChangedWeights, finalize
+from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import Options
 from archiver.training.session import Session
@@ -30,7 +30,7 @@ from archiver.training.watching import ExceptionWatch
 
 
 class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
-    """Archives every training it is given to as a callback: `model.fit(..., callbacks=[RunArchiver("runs", name="a")])`.
+    """Archives every training it is a callback of: `model.fit(..., callbacks=[RunArchiver("runs", name="a")])`.
 
     When `fit` returns, the archive is complete and sealed; `finalize` adds test results. The same model given to `fit`
     again is the next phase of the same run; another model begins the next version of the name. Training is never
@@ -212,7 +212,11 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         target = PurePosixPath(name if name is not None else source.name)
         if not source.is_file():
             raise ArgumentError(f"Received path={str(path)!r}, which is no file. Expected a file to copy.")
-        if target.is_absolute() or not target.parts or any(part in ("..", "") or part[0] == "." for part in target.parts):
+        if (
+            target.is_absolute()
+            or not target.parts
+            or any(part in ("..", "") or part[0] == "." for part in target.parts)
+        ):
             raise ArgumentError(f"Received name={name!r}. Expected a relative path without '..' and hidden parts.")
         if self._session is None:
             self._before_claim.append(("add_file", source, f"files/{target}"))
@@ -248,14 +252,15 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             ChangedWeightsError: see `on_changed_weights`.
             DataError: the test data or the class names do not fit the model.
         """
-        return finalize(
-            self._begun("finalize"),
+        session = self._begun("finalize")
+        request = Request(
             test_data=test_data,
             class_names=checks.checked_names(class_names),
             on_changed_weights=checks.checked_choice("on_changed_weights", on_changed_weights, OnChangedWeights),
             batch_size=batch_size,
             steps=steps,
         )
+        return finalize(session, request)
 
     # -- inside
 
@@ -290,7 +295,9 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _remove_old_tails(self, call: FitCall) -> None:
         if call.callback_list is not None:
-            kept = [each for each in call.callback_list.callbacks if not (isinstance(each, Tail) and each.owner is self)]
+            kept = [
+                each for each in call.callback_list.callbacks if not (isinstance(each, Tail) and each.owner is self)
+            ]
             if len(kept) < len(call.callback_list.callbacks):
                 call.callback_list.callbacks[:] = kept
 

@@ -36,7 +36,7 @@ def seed(value: int, *, deterministic_ops: bool = False) -> None:
             f"Received deterministic_ops=True with the backend {backend!r}. Expected the backend 'tensorflow'."
         )
     random.seed(int(value))
-    np.random.seed(int(value))  # noqa: NPY002 - the legacy generator is the one that Keras and users draw from
+    np.random.seed(int(value))
     keras.utils.set_random_seed(int(value))
     if deterministic_ops:
         import tensorflow as tf

@@ -150,11 +150,11 @@ class Session:
         self.epochs_done += 1
         metrics = {name: float(value) for name, value in logs.items() if is_number(value)}
         rate = _learning_rate(model)
-        self.say(
-            "epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, seconds=seconds
-        )
+        self.say("epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, seconds=seconds)
         self.attempt("step trace", lambda: self.trace.end_epoch(self.phase, epoch), layout.STEPS)
-        self.attempt("best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS)
+        self.attempt(
+            "best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS
+        )
 
     def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""

@@ -82,11 +82,7 @@ def optimizer_variables(model: Any) -> list[Any]:
 
 def seed_generators(model: Any) -> list[Any]:
     """The states of all seed generators of the model (Dropout, augmentation, recurrent layers), in a fixed order."""
-    found: list[Any] = []
-    seen: set[int] = set()
-    for generator in _walk_generators(model, seen):
-        found.append(generator.state)
-    return found
+    return [generator.state for generator in _walk_generators(model, set())]
 
 
 def _walk_generators(value: Any, seen: set[int]) -> Iterator[Any]:
