@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, Any
 from archiver.version import __version__
 
 if TYPE_CHECKING:
-    from archiver import data, errors
+    from archiver import data, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
     from archiver.training.run_archiver import RunArchiver, fit
     from archiver.training.seeding import seed
 
-__all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "seed", "verify"]
+__all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout", "seed", "verify"]
 
 _HOMES = {
     "Run": "archiver.archive.run",
@@ -46,7 +46,7 @@ _HOMES = {
     "seed": "archiver.training.seeding",
     "verify": "archiver.archive.verifying",
 }
-_MODULES = ("data", "errors")
+_MODULES = ("data", "errors", "layout")
 _KERAS_EXTRA = 'pip install "keras-archiver[tensorflow]"'
 
 

@@ -43,11 +43,14 @@ def _kept_test_results(run: Run, results: Results) -> TestResults | Unavailable:
     return old.test
 
 
-def write_outcome(run: Run, test: TestResults | Unavailable | None = None) -> None:
-    """Write history and results."""
-    history, results = outcome(run, test)
-    run.write(layout.HISTORY, history)
-    run.write(layout.RESULTS, results)
+def write_history(run: Run) -> None:
+    """Write the metrics of every epoch."""
+    run.write(layout.HISTORY, outcome(run)[0])
+
+
+def write_results(run: Run, test: TestResults | Unavailable | None = None) -> None:
+    """Write the results; `test` as for `outcome`."""
+    run.write(layout.RESULTS, outcome(run, test)[1])
 
 
 def close_unfinished(run: Run, *, force: bool = False) -> str:
@@ -76,7 +79,8 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
     unseal(run, journal)
     if status.status in ("running", "interrupted"):
         journal.append("status", status="interrupted", note=status.note)
-    write_outcome(run)
+    write_history(run)
+    write_results(run)
     return seal(run, journal)
 
 

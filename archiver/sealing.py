@@ -51,6 +51,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     journal = journal or run.journal
     journal.drop_reserve()
     files.remove_temporaries(run.path)
+    files.remove_empty_folders(run.path)
     journal.mend()
     _copy_schemas(run)
     report = _report(run, journal)

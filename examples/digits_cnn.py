@@ -77,6 +77,7 @@ def main() -> None:
     early_stopping = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
     model.fit(
         train,
+        shuffle=False,  # array_batches shuffles itself
         validation_data=data["validation"],
         epochs=arguments.epochs,
         verbose=2,

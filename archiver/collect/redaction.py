@@ -87,10 +87,8 @@ _LITERAL = re.compile(
 _NAME_BEFORE = re.compile(r"([A-Za-z_][\w.-]{0,60})[\"']?\]?\s{0,3}\Z")
 _NAME_BEFORE_LENGTH = 70
 
-_ASSIGNMENT = re.compile(
-    r"(?<!\w)([A-Za-z_][\w.-]{0,80})([\"']?\s{0,3}[=:]\s{0,3})"
-    r"(\"[^\"]*\"|'[^']*'|(?:(?i:bearer|basic|token|digest)\s+)?[^\s,;&\"']+)"
-)
+_ASSIGNED_NAME = re.compile(r"(?<!\w)([A-Za-z_][\w.-]{0,80})[\"']?\s{0,3}[=:]\s{0,3}(?!//)")
+_ASSIGNED = re.compile(r"\"[^\"]*\"|'[^']*'|(?:(?:bearer|basic|token|digest)\s+)?[^\s,;&\"']+", re.IGNORECASE)
 _OPTION = re.compile(r"--[A-Za-z]|-[A-Za-z]\Z")
 _SHORT_NUMBER = re.compile(r"[+-]?\d{0,5}(?:\.\d*)?(?:e[+-]?\d{1,3})?", re.IGNORECASE)
 _NO_NUMBERS = re.compile(r"pass|pwd|secret", re.IGNORECASE)
@@ -234,13 +232,11 @@ def _redact_argument(argument: str) -> str:
 
 def _without_assigned(text: str) -> str:
     pieces, position = [], 0
-    while match := _ASSIGNMENT.search(text, position):
-        is_secret = is_secret_name(match[1]) and not match[3].startswith("//")
-        # The value of an ordinary name is looked at again: it may be an assignment itself.
-        end = match.end() if is_secret else match.start(3)
-        pieces.append(text[position : match.start(3)])
-        pieces.append(_hidden(match[1], match[3]) if is_secret else "")
-        position = end
+    for name in _ASSIGNED_NAME.finditer(text):
+        value = _ASSIGNED.match(text, name.end()) if name.end() > position and is_secret_name(name[1]) else None
+        if value is not None:
+            pieces += [text[position : value.start()], _hidden(name[1], value[0])]
+            position = value.end()
     return "".join(pieces) + text[position:]
 
 

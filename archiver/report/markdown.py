@@ -11,7 +11,7 @@ MAXIMAL_TEXT_LENGTH = 500
 # What Markdown would act on: syntax anywhere, `_` at the edge of a word, schemes and `www.` that become links, and what
 # begins a heading, a list or a line at the start of a text. Everything else stays readable in the source.
 _SYNTAX = re.compile(
-    r"[\\`*\[\]<>|~&$@\"']|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)|(?<=[wW]{3})\."
+    r"[\\`*\[\]<>|~&$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)|(?<=[wW]{3})\."
     r"|^[#+=-](?=[\s#=-]|$)|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"
 )
 _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -63,3 +63,17 @@ def format_seconds(seconds: float) -> Safe:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return Safe(f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s")
+
+
+def in_words(value: Any) -> str:
+    """Plain JSON as text: `name: digits; sizes: 8, 8`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {in_words(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(in_words(item) for item in value)
+    return str(value)
+
+
+def short_name(qualified: str) -> str:
+    """The last part of a qualified name."""
+    return qualified.rsplit(".", 1)[-1]

@@ -11,7 +11,15 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.records.base import Part
 from archiver.report.inventory import InventoryLine, inventory_table
-from archiver.report.markdown import Safe, format_bytes, format_number, format_seconds, markdown_text
+from archiver.report.markdown import (
+    Safe,
+    format_bytes,
+    format_number,
+    format_seconds,
+    in_words,
+    markdown_text,
+    short_name,
+)
 
 INVENTORY_MARK = "<!-- archiver: inventory -->"
 SUMMARY_MARK = "<!-- archiver: summary -->"
@@ -34,7 +42,14 @@ def render_readme(run: Run) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": format_number, "size": format_bytes, "duration": format_seconds, "safe": Safe}
+    environment.filters |= {
+        "number": format_number,
+        "size": format_bytes,
+        "duration": format_seconds,
+        "in_words": in_words,
+        "short_name": short_name,
+        "safe": Safe,
+    }
     return environment.get_template("README.md.j2").render(context(run))
 
 
@@ -46,6 +61,7 @@ def context(run: Run) -> dict[str, Any]:
         "status": run.status,
         "model_files": {kind: file.path(run.name) for kind, file in layout.MODEL_FORMATS.items() if run.has(file)},
         "best_weights": layout.BEST_WEIGHTS.path(run.name) if run.has(layout.BEST_WEIGHTS) else None,
+        "has_patch": run.has(layout.PATCH),
         "inventory": Safe(INVENTORY_MARK),
         "summary_mark": Safe(SUMMARY_MARK),
         "is_available": is_available,

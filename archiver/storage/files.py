@@ -141,6 +141,14 @@ def remove_temporaries(root: Path) -> None:
         remove(path)
 
 
+def remove_empty_folders(root: Path) -> None:
+    """Remove the folders below `root` that hold nothing, such as one whose only file could not be written."""
+    with explained("clean up", root):
+        for folder, _, _ in os.walk(root, topdown=False):
+            if Path(folder) != root and not os.listdir(folder):
+                os.rmdir(folder)
+
+
 def flush_in_background(path: Path) -> threading.Thread:
     """Ask the kernel to put the file system of `path` on the disk, without waiting (one `syncfs`, else `sync`)."""
     thread = threading.Thread(target=_flush, args=(path,), name="archiver-flush", daemon=True)

@@ -26,7 +26,7 @@ MAXIMAL_ITEM_BYTES = 1 << 20
 BLOCK_BYTES = 8 << 20
 
 _FAILURES = (
-    OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, OverflowError, MemoryError,
+    OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, OverflowError, MemoryError,
     struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 

@@ -66,21 +66,14 @@ def open_tensors(source: Path | str | BinaryIO, file_format: str, *, where: str 
 
 
 def _tensors(file: BinaryIO, file_format: str, where: str, stack: contextlib.ExitStack) -> Tensors:
+    from archiver.storage.hdf5 import Hdf5Tensors
+    from archiver.storage.npz_tensors import NpzTensors
+
     if file_format in ("h5", "weights.h5"):
-        return _hdf5(file, where, stack)
+        return Hdf5Tensors(file, where)
     archive = SafeZip(file, where)
     stack.callback(archive.close)
     if file_format == "npz":
-        from archiver.storage.npz_tensors import NpzTensors
-
         return NpzTensors(archive, where)
     weights = archive.window(WEIGHTS_MEMBER) or io.BytesIO(archive.read(WEIGHTS_MEMBER, MAXIMAL_UNPACKED_BYTES))
-    return _hdf5(weights, f"{where}: {WEIGHTS_MEMBER}", stack)
-
-
-def _hdf5(file: BinaryIO | io.RawIOBase, where: str, stack: contextlib.ExitStack) -> Tensors:
-    from archiver.storage.hdf5 import Hdf5Tensors
-
-    tensors = Hdf5Tensors(file, where)
-    stack.callback(tensors.close)
-    return tensors
+    return Hdf5Tensors(weights, f"{where}: {WEIGHTS_MEMBER}")

@@ -69,15 +69,17 @@ def _run_record(session: Session) -> RunRecord:
 
 def _collect_environment(session: Session) -> None:
     run = session.run
-    session.attempt("system", lambda: _write_system(run), layout.SYSTEM)
+    if session.attempt("system", lambda: _write_system(run), layout.SYSTEM):
+        details = session.background.submit(lambda: _write_cpu_details(run))
+        session.tasks.append(("cpu details", layout.SYSTEM, details))
     session.attempt("packages", lambda: run.write(layout.PACKAGES, collect_packages()), layout.PACKAGES)
     session.attempt("git", lambda: _write_git(run), layout.GIT)
     session.attempt("source", lambda: run.write(layout.SOURCE, copy_source(run.path)), layout.SOURCE)
-    session.tasks.append(("cpu details", layout.SYSTEM, session.background.submit(lambda: _write_cpu_details(run))))
 
 
-def _write_system(run: Run) -> None:
+def _write_system(run: Run) -> bool:
     run.write(layout.SYSTEM, collect_system(run.path, framework_state()))
+    return True
 
 
 def _write_cpu_details(run: Run) -> None:

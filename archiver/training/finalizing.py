@@ -8,7 +8,7 @@ from typing import Any, Literal
 from archiver import layout
 from archiver.archive.documents import document_bytes
 from archiver.archive.run import Run
-from archiver.closing import outcome, write_outcome
+from archiver.closing import outcome, write_history, write_results
 from archiver.errors import ArchiverError, ChangedWeightsError, RunStateError
 from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
@@ -121,4 +121,5 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
             session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
             session.say("evaluated", metrics=results.metrics, weights_digest=results.weights_digest)
         session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
-        session.attempt("results", lambda: write_outcome(run, results), layout.RESULTS)
+        session.attempt("history", lambda: write_history(run), layout.HISTORY)
+        session.attempt("results", lambda: write_results(run, results), layout.RESULTS)

@@ -15,7 +15,7 @@ from archiver import layout
 from archiver.archive.claiming import claim, unfinished_runs
 from archiver.archive.failures import exception_part, record_failure
 from archiver.archive.run import Run
-from archiver.closing import write_outcome
+from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
 from archiver.errors import ArchiverWarning, StorageError
 from archiver.records.journal import EventName, StopReason
@@ -194,7 +194,8 @@ class Session:
         """Wait for the background, write history and results, seal."""
         self.wait_for_background()
         self.write_pending()
-        self.attempt("results", lambda: write_outcome(self.run), layout.RESULTS)
+        self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
+        self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
         self.attempt("seal", lambda: seal(self.run, self.journal))
 
     def wait_for_background(self) -> None:

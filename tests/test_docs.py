@@ -1,0 +1,77 @@
+"""What the documentation says is true: its Python runs, its commands exist, its tables match the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archiver import errors
+from archiver.cli.main import COMMANDS, LazyGroup
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    script = folder / "from_the_docs.py"
+    script.write_text(code, encoding="utf-8")
+    return subprocess.run([sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_use_md_runs_from_top_to_bottom(tmp_path):
+    code = blocks(ROOT / "docs" / "use.md", "python")
+    assert len(code) >= 6
+    result = run_python("\n".join(code), tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "first_models", "folds-2_models", "folds_models", "ordered_models",
+    ]  # fmt: skip
+
+
+def test_the_readme_snippet_runs(tmp_path):
+    (snippet,) = blocks(ROOT / "README.md", "python")
+    prelude = """
+import keras, numpy as np
+x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32"); y = (x.sum(axis=1) > 0).astype("int64")
+x_val, y_val, x_test, y_test = x, y, x, y
+model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
+model.compile("sgd", loss="sparse_categorical_crossentropy")
+"""
+    result = run_python(prelude + snippet, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (tmp_path / "runs" / "digits_cnn_base_models" / "manifest-blake3.txt").exists()
+
+
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def test_every_command_has_help_an_example_and_a_section():
+    documentation = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    group = LazyGroup()
+    for name, line in COMMANDS.items():
+        command = group.get_command(None, name)
+        assert command is not None
+        assert command.help, name
+        assert f"Example:\n  archiver {name}" in command.help.replace("  archiver", "  archiver", 1), name
+        assert line.endswith(".")
+        assert f"\n## archiver {name}\n" in documentation
+    assert documentation.count("\n## archiver ") == len(COMMANDS)
+
+
+def test_exit_codes_are_documented_and_different():
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)}
+    classes = [
+        item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, errors.ArchiverError)
+    ]
+    codes = {error.__name__: error.exit_code for error in classes if "exit_code" in vars(error)}
+    assert len(set(codes.values())) == len(codes)
+    assert set(codes.values()) <= documented

@@ -1,0 +1,289 @@
+"""Training scripts in processes of their own, which really die: of an exception, a signal, `os._exit`.
+
+Importing TensorFlow takes seconds, so that is done once: a server process imports it, uses nothing of it, and forks
+for each script. The fork runs the script as its `__main__` and ends as any Python process does, through `atexit`,
+`sys.excepthook` and the interpreter's own end. `run_plain` starts an interpreter of its own, to show that it is no
+different.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60.0
+
+PREAMBLE = '''
+import json, os, signal, sys, threading, time
+import keras, numpy as np
+import archiver
+
+x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+y = x.sum(axis=1, keepdims=True)
+keras.utils.set_random_seed(3)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+archive = archiver.RunArchiver("runs", name="run")
+
+
+def tell(file, value):
+    """A line for the test, written at once: it survives whatever comes."""
+    with open(file, "ab", buffering=0) as out:
+        out.write(json.dumps(value).encode() + b"\\n")
+
+
+class Witness(keras.callbacks.Callback):
+    """Keeps what Keras itself says of each epoch; an epoch is over, for all callbacks, when the next one begins."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch > 0:
+            tell("over", epoch - 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        tell("logs", [epoch, {name: float(value) for name, value in logs.items()}])
+
+
+class At(keras.callbacks.Callback):
+    """Does something in one hook, in one epoch, once."""
+
+    def __init__(self, hook, do, epoch=1):
+        super().__init__()
+        self.do, self.when, self.epoch = do, epoch, None
+        setattr(self, hook, self.call)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def call(self, *args, **kwargs):
+        if self.epoch == self.when:
+            self.when = None
+            self.do()
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of the data; one of them, counted over all epochs, may be a failure."""
+
+    def __init__(self, fail_at=None, **arguments):
+        super().__init__(**arguments)
+        self.fail_at, self.given = fail_at, 0
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        self.given += 1
+        if self.given == self.fail_at:
+            fail("a bad batch")
+        return x[index * 8 : index * 8 + 8], y[index * 8 : index * 8 + 8]
+
+
+def fail(text="planted"):
+    raise LookupError(text)
+
+
+def generator(fail_at=None):
+    batches = Batches(fail_at)
+    while True:
+        for index in range(4):
+            yield batches[index]
+
+
+def endless():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(8).repeat()
+
+
+def fit(*callbacks, data=(x, y), **arguments):
+    """Trains for 4 epochs, archived; `callbacks` stand before and behind, as given, `archive` among them."""
+    given = {"x": data[0], "y": data[1]} if isinstance(data, tuple) else {"x": data}
+    given |= {"epochs": 4, "batch_size": 8 if isinstance(data, tuple) else None, "verbose": 0}
+    return model.fit(**given | arguments, callbacks=[Witness(), *callbacks])
+
+'''
+
+
+@dataclass
+class Ended:
+    """A script that is over."""
+
+    folder: Path
+    exit_code: int
+    """As `subprocess` has it: negative for a signal."""
+    errors: str
+
+    @property
+    def logs(self) -> list[tuple[int, dict[str, float]]]:
+        """Keras' own logs by epoch, as the witness saw them."""
+        return [(epoch, logs) for epoch, logs in self._told("logs")]
+
+    @property
+    def epochs_over(self) -> list[int]:
+        """The epochs that were surely over."""
+        return self._told("over")
+
+    def _told(self, file: str) -> list[Any]:
+        path = self.folder / file
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+class Script:
+    """A script that is running."""
+
+    def __init__(self, server: Server, folder: Path, process_id: int) -> None:
+        self.folder = folder
+        self.process_id = process_id
+        self._server = server
+
+    def wait_for(self, file: str) -> None:
+        """Wait until the script has made a file."""
+        until((self.folder / file).exists, f"{file} of {self.folder}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.process_id, number)
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        exit_code = self._server.answer(self.process_id)
+        return Ended(self.folder, exit_code, (self.folder / "errors").read_text())
+
+
+class Server:
+    """Forks scripts from a process in which TensorFlow is imported already; one at a time."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        )
+
+    def start(self, folder: Path, body: str) -> Script:
+        """Run `PREAMBLE` and `body` as `script.py` in the folder."""
+        write_script(folder, body)
+        assert self._process.stdin is not None
+        self._process.stdin.write(str(folder).encode() + b"\n")
+        self._process.stdin.flush()
+        return Script(self, folder, self.answer())
+
+    def run(self, folder: Path, body: str) -> Ended:
+        """Run it to its end."""
+        return self.start(folder, body).wait()
+
+    def answer(self, process_id: int | None = None) -> int:
+        """The next number the server says; a script that takes too long for it is killed."""
+        assert self._process.stdout is not None
+        with alarm(process_id):
+            line = self._process.stdout.readline()
+        return int(line)
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    """A server for the time of some tests."""
+    server = Server()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextlib.contextmanager
+def alarm(process_id: int | None) -> Iterator[None]:
+    """Kill the process when the body takes too long."""
+    import threading
+
+    timer = threading.Timer(PATIENCE_SECONDS, lambda: process_id and os.kill(process_id, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
+        time.sleep(0.002)
+
+
+def write_script(folder: Path, body: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "script.py"
+    path.write_text(PREAMBLE + body)
+    return path
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONFAULTHANDLER": ""}
+
+
+def run_plain(folder: Path, body: str) -> Ended:
+    """Run the script in an interpreter of its own."""
+    path = write_script(folder, body)
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=folder, env=environment(), capture_output=True, timeout=PATIENCE_SECONDS
+    )
+    return Ended(folder, done.returncode, done.stderr.decode())
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`archiver ...` on the command line."""
+    program = "from archiver.cli.main import main; main()"
+    line = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+
+def serve() -> Path | None:
+    """Fork for every folder that is read; returns the folder in each fork, and None at the end."""
+    for line in sys.stdin:
+        process_id = os.fork()
+        if process_id == 0:
+            return Path(line.rstrip("\n"))
+        print(process_id, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), flush=True)
+    return None
+
+
+def become(folder: Path) -> types.ModuleType:
+    """Take on what a process that was started for the script would have."""
+    os.chdir(folder)
+    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, "output", os.O_WRONLY), (2, "errors", os.O_WRONLY)):
+        os.dup2(os.open(path, flags | os.O_CREAT, 0o666), number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["script.py"]
+    sys.path[0] = str(folder)
+    main = types.ModuleType("__main__")
+    main.__file__ = str(folder / "script.py")
+    sys.modules["__main__"] = main
+    return main
+
+
+if __name__ == "__main__":
+    import keras
+    import numpy
+    import tensorflow
+
+    import archiver.training.run_archiver
+
+    folder = serve()
+    if folder is not None:
+        main = become(folder)
+        exec(compile(Path(main.__file__ or "").read_text(), "script.py", "exec"), vars(main))
