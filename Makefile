@@ -43,7 +43,7 @@ schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 	$(BIN)/python -m tests.write_schemas
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
-	for file in overhead startup verify; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	for file in overhead startup verify; do $(BIN)/python -m benchmarks.$$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) dist build

@@ -1,4 +1,8 @@
-"""Whether the records of an archive can be read, are complete, and agree with each other."""
+"""Whether the records of an archive can be read, are complete, and agree with each other.
+
+An archive that is not sealed is being changed, or was left in the middle of a change: each of its records must be
+readable, but nothing is said of what they make of each other.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archiver import layout
 from archiver._resources import resource_folder
+from archiver.archive.completeness import missing_files
 from archiver.archive.outcome import build_history
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.errors import ArchiverError
@@ -25,14 +30,19 @@ def check(inspection: Inspection) -> None:
     """Everything that can be told without looking at bytes twice."""
     journal = _read_journal(inspection)
     records = _read_records(inspection)
+    if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
+        _check_agreement(inspection, journal, records)
+    _inform(inspection, records)
+
+
+def _check_agreement(inspection: Inspection, journal: JournalContents | None, records: Records) -> None:
     _check_completeness(inspection, journal)
-    _check_schemas(inspection)
+    _check_schemas(inspection, records)
     if journal is not None:
         _check_seal_chain(inspection, journal, records)
         _check_history(inspection, journal, records)
     _check_weights(inspection, records)
     _check_metadata(inspection, records)
-    _inform(inspection, records)
 
 
 def _read_journal(inspection: Inspection) -> JournalContents | None:
@@ -81,37 +91,30 @@ def _read_records(inspection: Inspection) -> Records:
 
 
 def _check_completeness(inspection: Inspection, journal: JournalContents | None) -> None:
-    sealed = layout.MANIFEST_BLAKE3.pattern in inspection.sizes
-    completed = journal is not None and any(
-        event.details.get("status") == "complete" for event in events_named(journal, "status")
-    )
-    excused = {event.details.get("file") for event in events_named(journal, "step_failed")} if journal else set()
-    needs = {"always"} | ({"complete"} if completed else set()) | ({"sealed"} if sealed else set())
-    for entry in layout.all_files():
-        if entry.need not in needs:
-            continue
-        path = entry.path(inspection.run.name)
-        present = any(entry.matches(each, inspection.run.name) for each in inspection.sizes)
-        if not present and path not in excused and ("missing", path) not in inspection.reported:
+    name = inspection.run.name
+    for entry in missing_files(journal, name, inspection.sizes):
+        path = entry.path(name)
+        if ("missing", path) not in inspection.reported:
             inspection.find("missing", path, f"there is no {entry.description}, and the journal does not say why")
     for path in inspection.sizes:
-        if layout.entry_for(path, inspection.run.name) is None:
+        if layout.entry_for(path, name) is None:
             inspection.inform("unknown_file", path, "is no part of the format; it was sealed with the rest")
 
 
-def _check_schemas(inspection: Inspection) -> None:
+def _check_schemas(inspection: Inspection, records: Records) -> None:
     ours = resource_folder("schemas") / f"v{FORMAT_VERSION}"
     for kind in SCHEMA_KINDS:
         path = f"schemas/{layout.schema_file(kind)}"
-        if path in inspection.sizes and path not in inspection.damaged:
+        if path not in inspection.sizes and kind in records and ("missing", path) not in inspection.reported:
+            inspection.find("missing", path, f"there is a record of the kind {kind}, and not its schema")
+        elif path in inspection.sizes and path not in inspection.damaged:
             expected = (ours / layout.schema_file(kind)).read_bytes()
             if sha256_of(expected) != inspection.sha256(path):
                 inspection.find("schema", path, f"is not the schema of format version {FORMAT_VERSION}")
 
 
 def _check_seal_chain(inspection: Inspection, journal: JournalContents, records: Records) -> None:
-    sealed = layout.MANIFEST_BLAKE3.pattern in inspection.sizes
-    if sealed and (not journal.events or journal.events[-1].event != "sealed"):
+    if not journal.events or journal.events[-1].event != "sealed":
         inspection.find("seal_chain", layout.JOURNAL.pattern, "its last line is not `sealed`, though the archive is")
     unsealed = [event.details.get("seal_id") for event in events_named(journal, "unsealed")]
     previous = _previous_seal_id(inspection)
@@ -119,7 +122,7 @@ def _check_seal_chain(inspection: Inspection, journal: JournalContents, records:
         message = f"received {previous}, expected {unsealed[-1] if unsealed else None} as the journal says"
         inspection.find("seal_chain", PREVIOUS_SEAL, message)
     metadata: Any = records.get("metadata")
-    if sealed and metadata is not None and metadata.previous_seal_id != previous:
+    if metadata is not None and metadata.previous_seal_id != previous:
         path = f"{layout.METADATA.path(inspection.run.name)}#/previous_seal_id"
         inspection.find("seal_chain", path, f"received {metadata.previous_seal_id}, expected {previous}")
 
@@ -137,8 +140,8 @@ def _check_history(inspection: Inspection, journal: JournalContents, records: Re
     run = inspection.run
     try:
         derived = build_history(journal)
-    except (ValueError, KeyError, TypeError) as error:
-        inspection.find("disagreement", layout.JOURNAL.pattern, f"no history can be made of it: {error}")
+    except ArchiverError as error:
+        inspection.find("disagreement", layout.JOURNAL.pattern, str(error))
         return
     if history is not None and _document(history) != _document(derived):
         path = layout.HISTORY.path(run.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from pathlib import PurePath
-from types import TracebackType
 
 from archiver.collect.redaction import redact_text
 from archiver.errors import StorageError
@@ -16,11 +15,17 @@ MAXIMAL_MESSAGE_LENGTH = 2000
 _LIBRARIES = ("keras", "tensorflow", "jax", "torch", "archiver")
 
 
-def exception_part(error: BaseException) -> ExceptionPart:
-    """An exception as a record: its text is redacted, its place is the innermost line outside Keras and archiver."""
+def exception_part(error: BaseException, *, on_its_way: bool = False) -> ExceptionPart:
+    """An exception as a record: its text is redacted, its place is the innermost line outside Keras and archiver.
+
+    `on_its_way`: it is still leaving the code that calls this, so that the calls around are not in its trace yet.
+    """
     name = qualified_name(type(error)).removeprefix("builtins.")
+    around = list(traceback.extract_stack()) if on_its_way else []
     return ExceptionPart(
-        type=name, message=redact_text(_text(error))[:MAXIMAL_MESSAGE_LENGTH], location=_location(error.__traceback__)
+        type=name,
+        message=redact_text(_text(error))[:MAXIMAL_MESSAGE_LENGTH],
+        location=_location([*around, *traceback.extract_tb(error.__traceback__)]),
     )
 
 
@@ -31,13 +36,12 @@ def _text(error: BaseException) -> str:
         return "(its text cannot be had)"
 
 
-def _location(trace: TracebackType | None) -> str | None:
-    lines = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in _own_frames(trace)]
+def _location(frames: list[traceback.FrameSummary]) -> str | None:
+    lines = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in _own_frames(frames)]
     return lines[-1] if lines else None
 
 
-def _own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
-    frames = list(traceback.extract_tb(trace))
+def _own_frames(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     own = [frame for frame in frames if not set(PurePath(frame.filename).parts) & set(_LIBRARIES)]
     return own or frames
 

@@ -5,7 +5,9 @@ The same functions serve the live run at its end and `archiver finalize` on what
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,11 +15,12 @@ from typing import Any, Literal
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.status import Status, status_of
+from archiver.errors import RecordError
 from archiver.records.base import NON_FINITE, Unavailable
 from archiver.records.journal import ExceptionPart, JournalEvent, RunStatus
 from archiver.records.results import BestEpoch, Results, TestResults
 from archiver.records.training import History, PhaseHistory
-from archiver.storage.journal import JournalContents
+from archiver.storage.journal import JOURNAL_NAME, JournalContents
 
 Mode = Literal["min", "max"]
 
@@ -33,6 +36,16 @@ class _Phase:
     ended: datetime | None = None
 
 
+@contextlib.contextmanager
+def _understanding() -> Iterator[None]:
+    """The details of an event are any JSON; what cannot be made sense of is an error of the journal."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RecordError(f"{JOURNAL_NAME}: its events make no sense ({reason})") from error
+
+
 def _phases(contents: JournalContents) -> list[_Phase]:
     phases: list[_Phase] = []
     for event in contents.events:
@@ -45,8 +58,13 @@ def _phases(contents: JournalContents) -> list[_Phase]:
     return phases
 
 
+@_understanding()
 def build_history(contents: JournalContents, fallback: RunStatus = "interrupted") -> History:
-    """The metrics of every epoch. `fallback`: the status of a last phase whose end is not in the journal."""
+    """The metrics of every epoch. `fallback`: the status of a last phase whose end is not in the journal.
+
+    Raises:
+        RecordError: the journal makes no sense.
+    """
     phases = _phases(contents)
     return History(phases=tuple(_phase_history(phase, fallback) for phase in phases))
 
@@ -76,11 +94,12 @@ def real(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+@_understanding()
 def build_results(run: Run, contents: JournalContents, history: History, test: TestResults | Unavailable) -> Results:
     """The results of a run as its journal tells them.
 
     Raises:
-        IndexError: no training has begun.
+        RecordError: the journal is empty, or makes no sense.
     """
     status = _final_status(contents, sealed=False)
     events = contents.events

@@ -175,7 +175,8 @@ def guarded(folder: Path) -> Iterator[tuple[Repository, tuple[str, ...]]]:
     with tempfile.TemporaryDirectory(prefix="archiver-git-") as temporary:
         index = Path(temporary, "index")
         with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(Path(folder, os.fsdecode(plain.run("rev-parse", "--git-path", "index")[:-1])), index)
+            # With its time: git goes by it to tell whether a file may have changed right after it was added.
+            shutil.copy2(Path(folder, os.fsdecode(plain.run("rev-parse", "--git-path", "index")[:-1])), index)
         yield Repository(folder, options, {"GIT_INDEX_FILE": str(index)}), names
 
 
@@ -186,12 +187,10 @@ def _filters_off(repository: Repository) -> tuple[tuple[str, ...], tuple[str, ..
     foreign = sorted({key.rpartition(".")[0] for key, value in effective.items() if trusted.get(key) != value})
     if any("=" in name or "\n" in name for name in foreign):
         raise GitRefusedError("its configuration has a content filter whose name cannot be switched off")
-    options = [
-        option
-        for name in foreign
-        for part, nothing in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
-        for option in ("-c", f"{name}.{part}={trusted.get(f'{name}.{part}', nothing)}")
-    ]
+    # Only what is set: an empty `process` would switch `clean` off too.
+    keys = [key for key in effective if key.rpartition(".")[0] in foreign]
+    nothing = {key: "false" if key.endswith(".required") else "" for key in keys}
+    options = [option for key in keys for option in ("-c", f"{key}={trusted.get(key, nothing[key])}")]
     return tuple(options), tuple(name.removeprefix("filter.") for name in foreign)
 
 

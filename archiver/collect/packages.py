@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,9 +13,11 @@ from archiver.collect.command import recordable
 from archiver.collect.redaction import redact_json, redact_remote, redact_text
 from archiver.records.base import Json, Unavailable, utc_now
 from archiver.records.environment import PackagePart, PackagesRecord, ShadowedPackage, UnreadablePackage
-from archiver.storage.digests import sha256_of
+
+ROWS_AT_A_TIME = 1000
 
 _VARYING_ROW = re.compile(r"\.dist-info/(?:INSTALLER|REQUESTED|RECORD|direct_url\.json|uv_\w+\.json)\Z|\.pyc\Z")
+_LINE = re.compile(r"[^\n]*\n?")
 _HEADER = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
@@ -111,12 +113,12 @@ def _direct_url(distribution: Distribution) -> Json:
     if not text:
         return None
     try:
-        value = redact_json(json.loads(text))
+        value = json.loads(text)
     except ValueError:
         return {"unavailable": "direct_url.json is not JSON"}
     if isinstance(value, dict) and isinstance(value.get("url"), str):
         value["url"] = recordable(redact_remote(value["url"]))
-    return value
+    return redact_json(value)
 
 
 def _is_editable(direct_url: Json) -> bool:
@@ -130,10 +132,16 @@ def _fingerprint(distribution: Distribution) -> tuple[str | Unavailable, int | U
         missing = Unavailable(unavailable="it has no RECORD of its files")
         return missing, missing
     rows = sorted(_lasting_rows(text))
-    return sha256_of(json.dumps(rows, separators=(",", ":")).encode()), len(rows)
+    digest = hashlib.sha256(b"[")
+    for start in range(0, len(rows), ROWS_AT_A_TIME):  # all at once would take megabytes
+        text = json.dumps(rows[start : start + ROWS_AT_A_TIME], separators=(",", ":"))
+        digest.update((("," if start else "") + text[1:-1]).encode())
+    digest.update(b"]")
+    return digest.hexdigest(), len(rows)
 
 
 def _lasting_rows(record: str) -> Iterator[tuple[str, str]]:
-    for row in csv.reader(io.StringIO(record, newline="")):
+    lines = (match[0] for match in _LINE.finditer(record))  # StringIO would take four bytes for each character
+    for row in csv.reader(lines):
         if len(row) > 1 and row[1] and not row[0].startswith(("../", "/")) and not _VARYING_ROW.search(row[0]):
             yield row[0], row[1]

@@ -32,7 +32,9 @@ _SETTINGS_SUFFIXES = frozenset((".cfg", ".ini", ".sh", ".toml", ".yaml", ".yml")
 _SETTING = re.compile(
     r"^[ \t]*(?:export[ \t]+)?[\"']?([A-Za-z_][\w.-]*)[\"']?[ \t]*[:=][ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE
 )
-_NO_SECRET = re.compile(r"[\^~<>=!*]*\d{1,4}(?:\.[\d.*]+)?|true|false|yes|no|null|none|[$<{[|&%(].*", re.IGNORECASE)
+_NO_SECRET = re.compile(
+    r"[\^~<>=!*]*(?:\d{1,4}(?:\.[\d.*]+)?)?|true|false|yes|no|null|none|[$<{[|&%(].*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

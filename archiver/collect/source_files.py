@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import archiver
 from archiver.collect.command import is_interactive, parse_command
 from archiver.collect.git import repository_root, untracked_files
 from archiver.collect.git_commands import GitRefusedError
@@ -25,6 +24,7 @@ from archiver.records.source import SourceRole
 SOURCE_SUFFIXES = frozenset((".py", ".ipynb", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".txt", ".md", ".sh"))
 _CODE_SUFFIXES = frozenset((".py", ".ipynb", ".sh", ".md"))
 _SECRET_FILES = frozenset(("kaggle", "netrc", "pgpass", "pypirc", "htpasswd", "service-account", "service_account"))
+_ARCHIVER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 
 
@@ -42,6 +42,8 @@ def entry_file() -> Path | Unavailable:
     """The file that was started, or why there is none."""
     main = sys.modules.get("__main__")
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if isinstance(file, str) and file.startswith("<"):  # <stdin>
+        file = None
     if "ipykernel" in sys.modules and file is None:
         return Unavailable(unavailable="the run was started in a notebook: its cells are not known to be in any file")
     if file is None and parse_command(sys.orig_argv).start == "code":
@@ -97,7 +99,7 @@ def is_installed(path: str) -> bool:
 def _installed_folders() -> tuple[str, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
     folders = {sysconfig.get_path(name) for name in names} | {site.getusersitepackages(), *site.getsitepackages()}
-    folders |= {os.path.dirname(os.__file__), os.path.dirname(archiver.__file__)}
+    folders |= {os.path.dirname(os.__file__), _ARCHIVER}
     either = {folder for each in folders if each for folder in (os.path.abspath(each), os.path.realpath(each))}
     return tuple(f"{folder}{os.sep}" for folder in either)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,13 @@ def render_readme(run: Run) -> str:
     Raises:
         jinja2.TemplateError: the template is at fault.
     """
+    text: str = _environment().get_template("README.md.j2").render(context(run))
+    return text
+
+
+@functools.cache
+def _environment() -> Any:
+    """Parsing the template takes ten times as long as filling it, and a run is sealed more than once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -50,7 +58,7 @@ def render_readme(run: Run) -> str:
         "short_name": short_name,
         "safe": Safe,
     }
-    return environment.get_template("README.md.j2").render(context(run))
+    return environment
 
 
 def context(run: Run) -> dict[str, Any]:

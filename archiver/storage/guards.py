@@ -23,7 +23,8 @@ MAXIMAL_GROWTH = 1000
 """Above `FREE_BYTES`: at most so many declared bytes for each stored one. Deflate reaches 1032 with zeros alone."""
 MAXIMAL_ITEM_BYTES = 1 << 20
 """One element of a tensor: numbers take at most 32 bytes, strings of a fixed length may be longer."""
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 1 << 20
+"""What large tensors are read by."""
 
 _FAILURES = (
     OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, OverflowError, MemoryError,

@@ -18,7 +18,13 @@ _FIRST_TYPE, _SECOND_MEMBER = 48, 68
 """Where h5py's complex numbers, records of two floats r and i, have the type of r and the name of i."""
 _LITTLE_FLOAT = b"\x11\x20"
 _CLASSES = {2: "time", 6: "records", 7: "references", 9: "variable length", 10: "arrays", 11: "complex"}
-_FLOATS = {(2, 5, 10): "float16", (4, 8, 23): "float32", (8, 11, 52): "float64", (2, 8, 7): "bfloat16", (16, 15, 64): "float128"}
+_FLOATS = {
+    (2, 5, 10): "float16",
+    (2, 8, 7): "bfloat16",
+    (4, 8, 23): "float32",
+    (8, 11, 52): "float64",
+    (16, 15, 64): "float128",
+}
 """By bytes, bits of the exponent, bits of the mantissa."""
 _COMPACT, _CONTIGUOUS, _CHUNKED = 0, 1, 2
 
@@ -48,6 +54,8 @@ def dataset(source: Source, header: dict[int, bytes], what: str) -> Dataset:
     """The dataset that an object header describes."""
     if EXTERNAL_FILES in header:
         source.refuse(f"{what} lies in another file", "external storage", "tensors in this file")
+    if not header.keys() >= {DATASPACE, DATATYPE, LAYOUT}:
+        raise ValueError("it has no shape, no type or no layout")
     dtype, item_bytes, big_endian = _type(source, header[DATATYPE], what)
     entry = TensorEntry(dtype, _shape(source, header[DATASPACE], what), item_bytes)
     return Dataset(entry, big_endian, _layout(source, header, entry, what))

@@ -60,13 +60,11 @@ def parse_config(data: bytes, where: str) -> Any:
         refuse(where, "too many values", f"about {count}", f"at most {MAXIMAL_CONFIG_VALUES}")
     try:
         config = json.loads(data)
-    except RecursionError:
-        config = None
-        depth = MAXIMAL_CONFIG_DEPTH + 1
-    except (ValueError, OverflowError) as error:
-        raise DamagedFileError(f"{where}: it is no JSON ({str(error)[:300]})") from error
-    else:
         depth = _depth(config)
+    except RecursionError:
+        depth = MAXIMAL_CONFIG_DEPTH + 1
+    except ValueError as error:
+        raise DamagedFileError(f"{where}: it is no JSON ({str(error)[:300]})") from error
     if depth > MAXIMAL_CONFIG_DEPTH:
         refuse(where, "it is nested too deep", f"more than {MAXIMAL_CONFIG_DEPTH} levels", f"{MAXIMAL_CONFIG_DEPTH}")
     return config

@@ -61,6 +61,7 @@ def write_npz(target: Path | str | BinaryIO, arrays: Iterable[tuple[str, Array]]
             if name in written:
                 raise ArgumentError(f"Received two arrays named {name!r}. Expected different names.")
             written[name] = _write_array(archive, name, array)
+            del array  # or it would live on while the next one is made
     return written
 
 

@@ -8,10 +8,10 @@ from typing import BinaryIO, cast
 
 from archiver.errors import DamagedFileError, UnsafePathError
 from archiver.storage.beneath import relative_parts
-from archiver.storage.guards import BLOCK_BYTES, Window, check_growth, fill, length_of, reading, refuse
+from archiver.storage.guards import Window, check_growth, fill, length_of, reading, refuse
 
 MAXIMAL_MEMBERS = 100_000
-MAXIMAL_DIRECTORY_BYTES = BLOCK_BYTES
+MAXIMAL_DIRECTORY_BYTES = 8 << 20
 """Of the list of members at the end of the file: Python makes objects of about ten times its size."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -102,7 +102,7 @@ class SafeZip:
             fill(member, memoryview(data))
         return bytes(data)
 
-    def window(self, name: str) -> Window | None:
+    def window(self, name: str) -> BinaryIO | None:
         """A stored member as a file that can seek, in place and without checking its CRC; None if it is deflated.
 
         Raises:
@@ -121,7 +121,7 @@ class SafeZip:
                 f"{self._where}: member {name!r} does not lie in the file. Received {info.file_size} bytes "
                 f"({info.compress_size} stored) from byte {start} of {self._length}."
             )
-        return Window(self._file, start, info.file_size)
+        return cast("BinaryIO", Window(self._file, start, info.file_size))
 
     def close(self) -> None:
         """Forget the members; the file stays open."""
@@ -129,7 +129,7 @@ class SafeZip:
 
 
 class _Sparing(Window):
-    """The file as zipfile sees it: one reading never brings more than a block, or the largest list of members."""
+    """The file as zipfile sees it: one reading never brings more than the largest list of members we accept."""
 
     def __init__(self, file: BinaryIO, size: int, where: str) -> None:
         super().__init__(file, 0, size)

@@ -51,11 +51,12 @@ def checked_root(root: str | os.PathLike[str]) -> Path:
         raise ArgumentError(f"Received root={root!r} ({type(root).__name__}). Expected the path of a folder.")
     path = Path(os.path.abspath(root))
     nearest = path
-    while not nearest.exists() and nearest != nearest.parent:
+    while not os.path.exists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
-    if not nearest.is_dir():
+    if not os.path.isdir(nearest):
         raise ArgumentError(f"Received root={str(root)!r}, but {nearest} is a file. Expected a folder, or a free path.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=effective):
         raise ArgumentError(
             f"Received root={str(root)!r}, but {nearest} cannot be written to. Expected a folder that can."
         )

@@ -217,7 +217,7 @@ class Session:
         if not self.is_training or os.getpid() != self._process_id:
             return
         self.is_training = False
-        part = exception_part(error)
+        part = exception_part(error, on_its_way=True)
         if isinstance(error, exits.Terminated):
             part = part.model_copy(update={"type": "SystemExit", "message": "terminated by SIGTERM"})
         self._say_status(status="failed", exception=part.model_dump())

@@ -116,7 +116,8 @@ def test_no_name_of_a_user_and_no_secret(tmp_path: Path) -> None:
 def test_heavy_modules_are_not_imported() -> None:
     code = (
         "import sys; from archiver.collect import system, packages, git, source; system.collect_system();"
-        "print([name for name in ('git', 'pynvml', 'keras', 'tensorflow', 'numpy', 'matplotlib') if name in sys.modules])"
+        "heavy = ('git', 'pynvml', 'keras', 'tensorflow', 'numpy', 'matplotlib');"
+        "print([name for name in heavy if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     assert loaded in ("[]", "['pynvml']")

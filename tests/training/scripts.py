@@ -126,14 +126,15 @@ class Ended:
     @property
     def logs(self) -> list[tuple[int, dict[str, float]]]:
         """Keras' own logs by epoch, as the witness saw them."""
-        return [(epoch, logs) for epoch, logs in self._told("logs")]
+        return [(epoch, logs) for epoch, logs in self.told("logs")]
 
     @property
     def epochs_over(self) -> list[int]:
         """The epochs that were surely over."""
-        return self._told("over")
+        return self.told("over")
 
-    def _told(self, file: str) -> list[Any]:
+    def told(self, file: str) -> list[Any]:
+        """What the script told in a file."""
         path = self.folder / file
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -237,11 +238,18 @@ def environment() -> dict[str, str]:
 
 def run_plain(folder: Path, body: str) -> Ended:
     """Run the script in an interpreter of its own."""
-    path = write_script(folder, body)
-    done = subprocess.run(
-        [sys.executable, str(path)], cwd=folder, env=environment(), capture_output=True, timeout=PATIENCE_SECONDS
-    )
-    return Ended(folder, done.returncode, done.stderr.decode())
+    return _run([str(write_script(folder, body))], folder)
+
+
+def run_code(folder: Path, code: str) -> Ended:
+    """Run code without the preamble, and so without Keras, in an interpreter of its own."""
+    return _run(["-c", code], folder)
+
+
+def _run(arguments: list[str], folder: Path) -> Ended:
+    line = [sys.executable, *arguments]
+    done = subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    return Ended(folder, done.returncode, done.stderr)
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

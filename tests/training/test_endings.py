@@ -6,6 +6,7 @@ import math
 import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,15 @@ import pytest
 
 import archiver
 from archiver import layout
+from archiver.archive.claiming import unfinished_runs
 from archiver.archive.run import Run
+from archiver.naming import run_name
 from archiver.storage.journal import events_named
-from tests.training import scripts
+from archiver.training.weights import weights_digest
+from tests.training import scripts, small
 from tests.training.scripts import Ended, Server
+
+KILLS = 40 if os.environ.get("ARCHIVER_STRESS") else 4
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,7 @@ def server() -> Iterator[Server]:
 
 
 def run_of(ended: Ended, name: str = "run") -> Run:
+    """The archive a script left; nothing in its journal is broken, and no step of archiving failed."""
     run = Run.open(ended.folder / "runs" / f"{name}_models")
     contents = run.journal.read()
     assert (contents.faults, contents.torn_bytes) == ((), 0)
@@ -36,12 +43,11 @@ def run_of(ended: Ended, name: str = "run") -> Run:
     return run
 
 
-def assert_sealed_with_epochs(run: Run, ended: Ended, count: int) -> None:
-    """Whole and sealed; the history has `count` epochs, with Keras' own values."""
+def assert_sealed(run: Run, logs: list[tuple[int, dict[str, float]]]) -> None:
+    """Sealed and whole, with the history that Keras tells."""
     assert run.status.sealed
     assert archiver.verify(run.path, algorithm="all", deep=True).findings == ()
-    assert history_of(run) == ended.logs[:count]
-    assert len(history_of(run)) == count
+    assert history_of(run) == logs
 
 
 def history_of(run: Run, phase: int = 0) -> list[tuple[int, dict[str, float]]]:
@@ -50,8 +56,8 @@ def history_of(run: Run, phase: int = 0) -> list[tuple[int, dict[str, float]]]:
     return [(epoch, {name: column[row] for name, column in columns}) for row, epoch in enumerate(history.epochs)]
 
 
-def journal_epochs(run: Run) -> list[int]:
-    return [event.details["epoch"] for event in events_named(run.journal.read(), "epoch_ended")]
+def statuses(run: Run) -> list[str]:
+    return [str(event.details["status"]) for event in events_named(run.journal.read(), "status")]
 
 
 # Exceptions that leave fit and end the script
@@ -59,47 +65,380 @@ def journal_epochs(run: Run) -> list[int]:
 
 @dataclass(frozen=True)
 class Failure:
+    """A training that fails in its second epoch, unless `epochs` says otherwise."""
+
     name: str
     fit: str
-    """The line that trains."""
     epochs: int = 1
-    """Epochs that are over when it fails."""
+    """Epochs that are over by then."""
     type: str = "LookupError"
     message: str = "planted"
     exit_code: int = 1
 
 
-FAILURES = [
-    Failure("batch_hook_before", "fit(At('on_train_batch_end', fail), archive)"),
-    Failure("batch_hook_behind", "fit(archive, At('on_train_batch_begin', fail))"),
-    Failure("epoch_end_before", "fit(At('on_epoch_end', fail), archive)"),
-    Failure("epoch_end_behind", "fit(archive, At('on_epoch_end', fail))"),
-    Failure("train_end_before", "fit(At('on_train_end', fail, epoch=3), archive)", epochs=4),
-    Failure("train_end_behind", "fit(archive, At('on_train_end', fail, epoch=3))", epochs=4),
-    Failure("test_hook", "fit(archive, At('on_test_batch_end', fail), validation_data=(x, y))"),
-    Failure("train_begin_behind", "fit(archive, keras.callbacks.LambdaCallback(on_train_begin=lambda logs: fail()))", epochs=0),
-    Failure("validation_data", "fit(archive, validation_data=Batches(fail_at=6))", message="a bad batch"),
-    Failure("validation_data_of_no_kind", "fit(archive, validation_data=(object(), y))", epochs=0, type="ValueError",
-            message="Unrecognized data type"),
-    Failure("pydataset", "fit(archive, data=Batches(fail_at=7))", message="a bad batch"),
-    Failure("generator", "fit(archive, data=generator(fail_at=7), steps_per_epoch=4)", message="a bad batch"),
-    Failure("exit_in_batch_hook", "fit(archive, At('on_train_batch_end', lambda: sys.exit(3)))", type="SystemExit",
-            message="3", exit_code=3),
-    Failure("exit_in_epoch_end", "fit(At('on_epoch_end', lambda: sys.exit(3)), archive)", type="SystemExit",
-            message="3", exit_code=3),
-]  # fmt: skip
+FAILURES = (
+    Failure("batch_hook_of_one_before", "fit(At('on_train_batch_end', fail), archive)"),
+    Failure("batch_hook_of_one_behind", "fit(archive, At('on_train_batch_begin', fail))"),
+    Failure("epoch_end_of_one_before", "fit(At('on_epoch_end', fail), archive)"),
+    Failure("epoch_end_of_one_behind", "fit(archive, At('on_epoch_end', fail))"),
+    Failure("train_end_of_one_before", "fit(At('on_train_end', fail, epoch=3), archive)", epochs=4),
+    Failure("train_end_of_one_behind", "fit(archive, At('on_train_end', fail, epoch=3))", epochs=4),
+    Failure("train_begin_of_one_behind", "fit(archive, At('on_train_begin', fail, epoch=None))", epochs=0),
+    Failure("hook_of_validation", "fit(archive, At('on_test_batch_end', fail), validation_data=(x, y))"),
+    Failure("validation_data", "fit(archive, validation_data=Batches(fail_at=6))", 1, "UnknownError", "a bad batch"),
+    Failure(
+        "validation_data_that_is_none", "fit(archive, validation_data=(object(), y))", 0, "ValueError", "Unrecognized"
+    ),
+    Failure("pydataset", "fit(archive, data=Batches(fail_at=7))", 1, "UnknownError", "a bad batch"),
+    Failure(
+        "generator", "fit(archive, data=generator(fail_at=9), steps_per_epoch=4)", 1, "UnknownError", "a bad batch"
+    ),
+    Failure("exit_in_batch_hook", "fit(archive, At('on_train_batch_end', lambda: sys.exit(3)))", 1, "SystemExit", "3", 3),
+    Failure("exit_in_epoch_end", "fit(At('on_epoch_end', lambda: sys.exit(3)), archive)", 1, "SystemExit", "3", 3),
+)  # fmt: skip
+
+
+def assert_failed(ended: Ended, failure: Failure) -> Run:
+    assert ended.exit_code == failure.exit_code
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    exception = run.status.exception
+    assert exception is not None
+    assert exception.type.rpartition(".")[2] == failure.type
+    assert failure.message in exception.message
+    assert str(exception.location).startswith("script.py:")
+    assert_sealed(run, ended.logs[: failure.epochs])
+    assert len(history_of(run)) == failure.epochs
+    assert run.read(layout.RESULTS).exception == exception
+    return run
 
 
 @pytest.mark.parametrize("failure", [pytest.param(each, id=each.name) for each in FAILURES])
 def test_an_exception_ends_the_script(failure: Failure, server: Server, tmp_path: Path) -> None:
-    ended = server.run(tmp_path, failure.fit)
-    print(ended.errors, (tmp_path/"runs/run_models/journal.jsonl").read_text())
-    assert ended.exit_code == failure.exit_code
+    run = assert_failed(server.run(tmp_path, failure.fit), failure)
+    assert not run.has(layout.KERAS_MODEL), "what fit did not leave is not saved"
+
+
+def test_an_interpreter_of_its_own_ends_no_other_way(tmp_path: Path) -> None:
+    """The other scripts here run in forks; this one shows that they could do without."""
+    failure = next(each for each in FAILURES if each.name == "batch_hook_of_one_before")
+    ended = scripts.run_plain(tmp_path, failure.fit)
+    assert_failed(ended, failure)
+    assert ended.errors.rstrip().endswith("LookupError: planted")
+
+
+# Signals
+
+ENDLESS = "data=endless(), steps_per_epoch=10**9"
+ENDLESS_VALIDATION = "validation_data=endless(), validation_steps=10**9, data=endless(), steps_per_epoch=4"
+READY = "lambda: tell('ready', 0)"
+
+
+def interrupted_script(server: Server, folder: Path, fit: str, number: signal.Signals) -> Ended:
+    script = server.start(folder, fit)
+    script.wait_for("ready")
+    time.sleep(0.05)
+    script.send(number)
+    return script.wait()
+
+
+@pytest.mark.parametrize(
+    ("fit", "epochs"),
+    [
+        pytest.param(f"fit(archive, At('on_train_batch_end', {READY}, epoch=0), {ENDLESS})", 0, id="mid_epoch"),
+        pytest.param(f"fit(archive, At('on_test_batch_end', {READY}, epoch=0), {ENDLESS_VALIDATION})", 0, id="validation"),
+    ],
+)  # fmt: skip
+def test_ctrl_c(fit: str, epochs: int, server: Server, tmp_path: Path) -> None:
+    ended = interrupted_script(server, tmp_path, fit, signal.SIGINT)
+    assert ended.exit_code == -signal.SIGINT, "as Python ends on Ctrl-C"
     run = run_of(ended)
-    status = run.status
-    assert status.status == "failed"
-    assert status.exception is not None
-    print(status.exception)
-    assert failure.message in status.exception.message
-    assert (status.exception.type, str(status.exception.location).split(":")[0]) == (failure.type, "script.py")
-    assert_sealed_with_epochs(run, ended, failure.epochs)
+    assert statuses(run) == ["failed"]
+    assert run.status.exception is not None
+    assert run.status.exception.type == "KeyboardInterrupt"
+    assert_sealed(run, ended.logs)
+    assert len(ended.logs) == epochs
+
+
+def test_sigterm(server: Server, tmp_path: Path) -> None:
+    slow = f"At('on_train_batch_end', {READY}), keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: time.sleep(0.05))"
+    ended = interrupted_script(server, tmp_path, f"fit(archive, {slow}, epochs=10**6)", signal.SIGTERM)
+    assert ended.exit_code == 128 + signal.SIGTERM
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert run.status.exception is not None
+    assert (run.status.exception.type, run.status.exception.message) == ("SystemExit", "terminated by SIGTERM")
+    assert_sealed(run, ended.logs)
+    assert ended.epochs_over[:1] == [0]
+
+
+def test_sigterm_is_the_systems_again_after_fit(tmp_path: Path) -> None:
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    seen = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))
+    small.model().fit(*small.arrays(), verbose=0, callbacks=[archiver.RunArchiver(tmp_path, name="a"), watch])
+    assert seen != [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+# Ends without a word
+
+
+def assert_interrupted_and_closed(ended: Ended) -> None:
+    """A reader finds out, and the command line seals what there is."""
+    run = run_of(ended)
+    assert statuses(run) == []
+    assert (run.status.status, run.status.sealed) == ("interrupted", False)
+    assert [finding.code for finding in archiver.verify(run.path).findings] == ["not_sealed"]
+    assert unfinished_runs(ended.folder / "runs", run_name("run"), 2) == [run]
+    assert_closed(run, ended)
+
+
+def assert_closed(run: Run, ended: Ended) -> None:
+    before = journal_logs(run)
+    done = scripts.command("finalize", run.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(run.seal_id) in done.stdout
+    assert_epochs_kept(before, ended)
+    assert_sealed(run, before)
+    assert scripts.command("verify", run.path).returncode == 0
+
+
+def journal_logs(run: Run) -> list[tuple[int, dict[str, float]]]:
+    events = events_named(run.journal.read(), "epoch_ended")
+    return [(event.details["epoch"], event.details["metrics"]) for event in events]
+
+
+def assert_epochs_kept(kept: list[tuple[int, dict[str, float]]], ended: Ended) -> None:
+    """Every epoch that was over is there, and every epoch that is there is true."""
+    assert len(kept) >= len(ended.epochs_over)
+    assert kept == ended.logs[: len(kept)]
+
+
+@pytest.mark.parametrize(
+    ("hook", "exit_code"),
+    [
+        pytest.param("os._exit(5)", 5, id="os_exit"),
+        pytest.param("os.abort()", -signal.SIGABRT, id="abort"),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, id="kill"),
+    ],
+)
+def test_a_process_that_ends_at_once(hook: str, exit_code: int, server: Server, tmp_path: Path) -> None:
+    ended = server.run(tmp_path, f"fit(archive, At('on_train_batch_end', lambda: {hook}, epoch=2))")
+    assert ended.exit_code == exit_code
+    assert ended.epochs_over == [0, 1]
+    assert len(journal_logs(run_of(ended))) == 2
+    assert_interrupted_and_closed(ended)
+
+
+def test_killed_before_the_first_record(tmp_path: Path) -> None:
+    """Between the claim of the name and the record of the run."""
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom archiver.archive.claiming import claim\n"
+        "from archiver.naming import run_name\nclaim(Path('runs'), run_name('run'), 'version')\nos._exit(9)"
+    )
+    ended = scripts.run_code(tmp_path, script)
+    assert ended.exit_code == 9
+    assert_interrupted_and_closed(ended)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_kill_at_any_moment(seed: int, server: Server, tmp_path: Path) -> None:
+    """Within the first two seconds of an archive's life: while it begins, trains, saves, seals, and when it is sealed."""
+    delay = random.Random(seed).uniform(0.0, 2.0)
+    script = server.start(tmp_path, "fit(archive, epochs=30)\ntime.sleep(60)")
+    script.wait_for("runs/run_models/journal.jsonl")
+    time.sleep(delay)
+    script.send(signal.SIGKILL)
+    ended = script.wait()
+    assert ended.exit_code == -signal.SIGKILL
+    run = run_of(ended)
+    before = run.status
+    assert before.status == ("complete" if statuses(run) else "interrupted")
+    assert_closed(run, ended)
+    assert run.status.status == before.status
+
+
+# Scripts that go on
+
+
+def test_the_script_finalizes_what_failed(server: Server, tmp_path: Path) -> None:
+    body = """
+try:
+    fit(archive, validation_data=(object(), y))
+except ValueError:
+    archive.finalize()
+tell("sealed", archive.run.seal_id)
+"""
+    ended = server.run(tmp_path, body)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert run.status.exception is not None
+    assert "Unrecognized" in run.status.exception.message
+    assert ended.told("sealed") == [run.seal_id], "the end of the script changes nothing"
+    assert_sealed(run, [])
+
+
+def test_the_script_goes_on_and_ends(server: Server, tmp_path: Path) -> None:
+    body = """
+try:
+    fit(archive, At('on_epoch_end', fail, epoch=2))
+except LookupError:
+    tell("sealed", archive.run.seal_id)
+"""
+    ended = server.run(tmp_path, body)
+    assert ended.exit_code == 0
+    assert ended.told("sealed") == [None]
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert_sealed(run, ended.logs[:2])
+
+
+def test_a_callback_that_is_gone_when_the_script_ends(server: Server, tmp_path: Path) -> None:
+    """The failed run is sealed at the end of the script; the model is not kept alive for that."""
+    body = """
+import gc, weakref
+
+def experiment():
+    global archive, model
+    mine, trained = archive, model
+    del archive, model
+    globals()["model"] = trained
+    try:
+        fit(mine, At('on_epoch_end', fail, epoch=2))
+    except LookupError:
+        pass
+    del globals()["model"]
+    return weakref.ref(mine), weakref.ref(trained)
+
+references = experiment()
+keras.backend.clear_session()
+gc.collect()
+tell("alive", [reference() is not None for reference in references])
+"""
+    ended = server.run(tmp_path, body)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert ended.told("alive") == [[False, False]]
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert_sealed(run, ended.logs[:2])
+
+
+def test_what_was_logged_last_is_kept_when_the_callback_is_gone(server: Server, tmp_path: Path) -> None:
+    body = """
+def experiment(archive):
+    fit(archive)
+    archive.log("verdict", "good")
+
+experiment(globals().pop("archive"))
+import gc; gc.collect()
+"""
+    ended = server.run(tmp_path, body)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    run = run_of(ended)
+    assert run.read(layout.RESULTS).logged == {"verdict": "good"}
+    assert_sealed(run, ended.logs)
+
+
+def test_an_exception_after_training_concerns_nobody(server: Server, tmp_path: Path) -> None:
+    ended = server.run(tmp_path, "fit(archive)\ntell('sealed', archive.run.seal_id)\nfail('unrelated')")
+    assert ended.exit_code == 1
+    assert "unrelated" in ended.errors
+    run = run_of(ended)
+    assert (statuses(run), run.status.stop_reason) == (["complete"], "epochs")
+    assert ended.told("sealed") == [run.seal_id]
+    assert_sealed(run, ended.logs)
+
+
+def test_a_forked_child_leaves_its_parents_run_alone(server: Server, tmp_path: Path) -> None:
+    """One child leaves in the middle of fit, one after it; both run what Python runs at the end of a process."""
+    body = """
+def child():
+    tell("children", [])
+    sys.exit(7)
+
+def fork():
+    process = os.fork()
+    if process == 0:
+        child()
+    tell("exits", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+
+fit(At('on_epoch_end', fork), archive)
+archive.log("late", 1)
+tell("sealed", archive.run.seal_id)
+fork()
+tell("unchanged", archive.run.seal_id)
+"""
+    ended = server.run(tmp_path, body)
+    assert ended.exit_code == 0
+    assert ended.told("exits") == [7, 7]
+    assert ended.told("sealed") == ended.told("unchanged")
+    run = run_of(ended)
+    assert statuses(run) == ["complete"]
+    assert run.read(layout.RESULTS).logged == {"late": 1}
+    assert_sealed(run, ended.logs)
+    process = next(events_named(run.journal.read(), "created")).details["process"]
+    assert [event.details["process"] for event in events_named(run.journal.read(), "phase_started")] == [process]
+
+
+# Other threads
+
+IN_A_THREAD = """
+def train():
+    fit(archive, {arguments})
+
+thread = threading.Thread(target=train, daemon={daemon})
+thread.start()
+"""
+
+
+def test_fit_in_another_thread(server: Server, tmp_path: Path) -> None:
+    ended = server.run(tmp_path, IN_A_THREAD.format(arguments="", daemon=False))
+    assert (ended.exit_code, ended.errors) == (0, "")
+    run = run_of(ended)
+    assert (statuses(run), run.status.stop_reason) == (["complete"], "epochs")
+    assert_sealed(run, ended.logs)
+    assert len(ended.logs) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "epochs"),
+    [
+        pytest.param("At('on_epoch_end', fail)", "planted", 1, id="seen"),
+        pytest.param("validation_data=(object(), y)", "Unrecognized", 0, id="seen_by_the_threads_hook_only"),
+    ],
+)
+def test_fit_fails_in_another_thread(arguments: str, text: str, epochs: int, server: Server, tmp_path: Path) -> None:
+    ended = server.run(tmp_path, IN_A_THREAD.format(arguments=arguments, daemon=False))
+    assert ended.exit_code == 0
+    assert text in ended.errors, "the thread's own traceback"
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert run.status.exception is not None
+    assert text in run.status.exception.message
+    assert_sealed(run, ended.logs[:epochs])
+
+
+def test_the_main_thread_fails_while_another_trains(server: Server, tmp_path: Path) -> None:
+    body = IN_A_THREAD.format(arguments="At('on_epoch_end', lambda: (tell('ready', 0), time.sleep(0.5)))", daemon=False)
+    ended = server.run(tmp_path, body + "while not os.path.exists('ready'): time.sleep(0.01)\nfail('unrelated')")
+    assert ended.exit_code == 1
+    run = run_of(ended)
+    assert statuses(run) == ["complete"]
+    assert_sealed(run, ended.logs)
+    assert len(ended.logs) == 4
+
+
+def test_the_process_ends_while_a_thread_trains(server: Server, tmp_path: Path) -> None:
+    """Python ends without waiting for a daemon thread; the archive is sealed and stays so."""
+    body = IN_A_THREAD.format(arguments=f"At('on_epoch_end', {READY}, epoch=2), epochs=10**9", daemon=True)
+    ended = server.run(tmp_path, body + "while not os.path.exists('ready'): time.sleep(0.01)\n")
+    assert ended.exit_code == 0
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    kept = journal_logs(run)
+    assert_epochs_kept(kept[:2], ended)
+    assert len(kept) >= 2
+    assert_sealed(run, kept)

@@ -1,0 +1,36 @@
+"""Which files an archive must have, by how far the run came, and which of them the journal excuses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from archiver import layout
+from archiver.layout import ArchiveFile
+from archiver.storage.journal import JournalContents, events_named
+
+
+def missing_files(journal: JournalContents | None, name: str, paths: Collection[str]) -> list[ArchiveFile]:
+    """The entries that a sealed archive of the run `name` must have and that are not among its `paths`.
+
+    What the journal says failed to be written is not missing. Without a journal nobody knows how far the run came.
+    """
+    needs = {"always", "sealed"} | ({"complete"} if journal is not None and was_completed(journal) else set())
+    excused = excused_files(journal) if journal is not None else set()
+    return [
+        entry
+        for entry in layout.all_files()
+        if entry.need in needs
+        and entry.path(name) not in excused
+        and not any(entry.matches(path, name) for path in paths)
+    ]
+
+
+def was_completed(journal: JournalContents) -> bool:
+    """Whether a training of this run reached its end."""
+    return any(event.details.get("status") == "complete" for event in events_named(journal, "status"))
+
+
+def excused_files(journal: JournalContents) -> set[str]:
+    """Paths of files of which the journal says that they could not be written."""
+    files = (event.details.get("file") for event in events_named(journal, "step_failed"))
+    return {file for file in files if isinstance(file, str)}

@@ -1,0 +1,1 @@
+"""Benchmarks: ours against peers in one run; each prints tables."""

@@ -1,0 +1,70 @@
+"""How long the command line and the imports take, as whole processes, against what they cannot do without.
+
+python -m benchmarks.startup
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from archiver.testing import tiny_run
+from benchmarks.common import interleaved, print_machine, print_table, spread
+
+REPETITIONS = 15
+
+
+def process_seconds(*command: str) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def python_seconds(code: str) -> float:
+    """Seconds that `code` says it took."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    return float(result.stdout.split()[-1])
+
+
+def after_tensorflow(statement: str) -> float:
+    return python_seconds(
+        f"import tensorflow, keras, time; start = time.perf_counter();{statement}; print(time.perf_counter() - start)"
+    )
+
+
+def main() -> None:
+    print_machine()
+    archiver = str(Path(sys.executable).parent / "archiver")
+    with tempfile.TemporaryDirectory() as folder:
+        run = tiny_run(Path(folder))
+        measures = {
+            "python -c pass": lambda: process_seconds(sys.executable, "-c", "pass"),
+            "python -c 'import click'": lambda: process_seconds(sys.executable, "-c", "import click"),
+            "archiver --help (target 0.1 s)": lambda: process_seconds(archiver, "--help"),
+            "python -c 'import pydantic'": lambda: process_seconds(
+                sys.executable, "-c", "from pydantic import BaseModel"
+            ),
+            "archiver verify RUN (target 0.4 s)": lambda: process_seconds(archiver, "verify", str(run.path)),
+            "archiver verify --deep RUN": lambda: process_seconds(archiver, "verify", "--deep", str(run.path)),
+            "archiver show RUN": lambda: process_seconds(archiver, "show", str(run.path)),
+        }
+        found = interleaved(measures, REPETITIONS)
+    rows = [(name, spread(values, " s")) for name, values in found.items()]
+    print_table(f"Whole processes, median (least to most) of {REPETITIONS}, in turn", ("command", "time"), rows)
+    imports = {
+        "import archiver": lambda: after_tensorflow("import archiver"),
+        "archiver.RunArchiver (target 0.2 s)": lambda: after_tensorflow("import archiver; archiver.RunArchiver"),
+    }
+    found = interleaved(imports, 5)
+    rows = [(name, f"{statistics.median(values) * 1000:.0f} ms") for name, values in found.items()]
+    print_table("After TensorFlow and Keras are imported, median of 5", ("import", "time"), rows)
+
+
+if __name__ == "__main__":
+    main()
