@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from archiver import layout
 from archiver.archive.claiming import claim
 from archiver.archive.run import Run
-from archiver.closing import close_unfinished, write_history, write_results
+from archiver.closing import close_unfinished, forget_models, write_history, write_results
 from archiver.collect.command import collect_command
 from archiver.collect.data import class_counts, describe_array
 from archiver.collect.identity import this_process
@@ -433,6 +433,7 @@ class _Model:
 
 def _save_models(run: Run, journal: Journal, phase: int, epochs: int) -> None:
     model = _Model.after(phase, epochs - 1)
+    forget_models(run)
     writers = {"keras": _write_keras, "h5": _write_h5, "weights.h5": _write_weights}
     for kind, write in writers.items():
         with files.replacing(run.path_of(layout.MODEL_FORMATS[kind])) as temporary:

@@ -31,6 +31,9 @@ class _Phase:
 
     number: int
     started: datetime
+    part: int
+    last_sign: datetime
+    """Time of the last event that the process of this phase wrote."""
     epochs: list[JournalEvent] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     ended: datetime | None = None
@@ -42,7 +45,7 @@ def _understanding() -> Iterator[None]:
     try:
         yield
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise RecordError(f"{JOURNAL_NAME}: its events make no sense ({reason})") from error
 
 
@@ -50,12 +53,21 @@ def _phases(contents: JournalContents) -> list[_Phase]:
     phases: list[_Phase] = []
     for event in contents.events:
         if event.event == "phase_started":
-            phases.append(_Phase(len(phases), event.utc))
-        elif phases and event.event == "epoch_ended":
-            phases[-1].epochs.append(event)
-        elif phases and event.event == "status" and event.details.get("status") != "running":
-            phases[-1].status, phases[-1].ended = event.details, event.utc
+            phases.append(_Phase(len(phases), event.utc, event.part, event.utc))
+        elif phases:
+            _add(phases[-1], event)
     return phases
+
+
+def _add(phase: _Phase, event: JournalEvent) -> None:
+    if event.part == phase.part:
+        phase.last_sign = event.utc
+    if event.event == "epoch_ended":
+        phase.epochs.append(event)
+    elif event.event == "status" and event.details.get("status") != "running":
+        # That a process is gone is noticed later, perhaps by days.
+        is_late = event.details.get("status") == "interrupted"
+        phase.status, phase.ended = event.details, phase.last_sign if is_late else event.utc
 
 
 @_understanding()

@@ -13,7 +13,7 @@ from archiver.archive.findings import Finding, FindingCode, VerifyReport
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError, ArgumentError
 from archiver.storage import manifests
-from archiver.storage.beneath import opened_folder, relative_parts, walk
+from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
 from archiver.storage.digests import ALGORITHMS, file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
@@ -61,7 +61,9 @@ def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", de
 
     Args:
         path: the folder of the run.
-        algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all".
+        algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all". The manifests are
+            checked against each other whatever is chosen, but no other file holds the digests in
+            manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
         deep: also compare every tensor inside every model file with its recorded digest.
 
     Returns:
@@ -89,14 +91,10 @@ def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", de
 
 def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport:
     run = inspection.run
-    try:
-        status = run.status.describe()
-    except ArchiverError as error:
-        status = f"unknown: {error}"
     return VerifyReport(
         path=str(run.path),
         name=run.name,
-        status=status,
+        status=_status(run),
         seal_id=run.seal_id if layout.MANIFEST_BLAKE3.pattern in inspection.sizes else None,
         algorithms=algorithms,
         files_checked=len(inspection.sizes),
@@ -107,21 +105,36 @@ def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport
     )
 
 
+def _status(run: Run) -> str:
+    try:
+        return run.status.describe()
+    except ArchiverError as error:
+        return f"unknown: {error}"
+
+
 def _list_files(inspection: Inspection) -> None:
     folders: set[str] = set()
-    with opened_folder(inspection.run.path) as root:
-        for entry in walk(root):
-            if entry.kind == "folder":
-                folders.add(entry.path)
-            elif entry.kind == "file":
-                inspection.sizes[entry.path] = entry.size_bytes
-                if entry.link_count > 1:
-                    inspection.inform("hard_link", entry.path, f"has {entry.link_count} hard links")
-            else:
-                inspection.find("not_a_regular_file", entry.path, f"is a {entry.kind}; it was not followed")
-    used = {str(parent) for path in inspection.sizes for parent in _parents(path)}
-    for folder in sorted(folders - used):
-        inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+    try:
+        with opened_folder(inspection.run.path) as root:
+            for entry in walk(root):
+                _list_one(inspection, entry, folders)
+    except ArchiverError as error:
+        inspection.find("unreadable", "", f"its files cannot be listed: {error}")
+    if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
+        used = {parent for path in inspection.sizes for parent in _parents(path)}
+        for folder in sorted(folders - used):
+            inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+
+
+def _list_one(inspection: Inspection, entry: Entry, folders: set[str]) -> None:
+    if entry.kind == "folder":
+        folders.add(entry.path)
+    elif entry.kind == "file":
+        inspection.sizes[entry.path] = entry.size_bytes
+        if entry.link_count > 1:
+            inspection.inform("hard_link", entry.path, f"has {entry.link_count} hard links")
+    else:
+        inspection.find("not_a_regular_file", entry.path, f"is a {entry.kind}; it was not followed")
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -133,7 +146,7 @@ def _parents(path: str) -> Iterator[str]:
 def _read_manifests(inspection: Inspection) -> None:
     seal = layout.MANIFEST_BLAKE3.pattern
     if seal not in inspection.sizes:
-        status = inspection.run.status.describe()
+        status = _status(inspection.run)
         inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
     for algorithm, name in MANIFEST_NAMES.items():
         if name not in inspection.sizes:
@@ -205,10 +218,14 @@ def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...]) -> None:
 
 
 def _expected_digests(inspection: Inspection, algorithms: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """By path and algorithm. Manifests are small: they are always checked by all that list them."""
+    if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
+        return {}
+    manifest_names = set(MANIFEST_NAMES.values())
     expected: dict[str, dict[str, str]] = {}
-    for algorithm in algorithms:
-        for path, digest in inspection.listed.get(algorithm, {}).items():
-            if path in inspection.sizes:
+    for algorithm, listed in inspection.listed.items():
+        for path, digest in listed.items():
+            if path in inspection.sizes and (algorithm in algorithms or path in manifest_names):
                 expected.setdefault(path, {})[algorithm] = digest
     return expected
 

@@ -37,6 +37,9 @@ class SourceFile:
     role: SourceRole
     module: str | None = None
 
+_GENERATED = "__autograph_generated_file"
+"""TensorFlow's own rewritings of functions, in the folder of temporary files, named anew each time."""
+
 
 def entry_file() -> Path | Unavailable:
     """The file that was started, or why there is none."""
@@ -112,6 +115,8 @@ def _modules() -> Iterator[SourceFile]:
             continue
         path = os.path.abspath(file)
         if _INSTALLED.search(path) or path.startswith(installed) or os.path.realpath(path).startswith(installed):
+            continue
+        if os.path.basename(path).startswith(_GENERATED):
             continue
         if os.path.isfile(path):
             yield SourceFile(Path(path), "module", name)

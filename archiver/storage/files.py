@@ -149,11 +149,10 @@ def remove_empty_folders(root: Path) -> None:
                 os.rmdir(folder)
 
 
-def flush_in_background(path: Path) -> threading.Thread:
+def flush_in_background(path: Path) -> None:
     """Ask the kernel to put the file system of `path` on the disk, without waiting (one `syncfs`, else `sync`)."""
-    thread = threading.Thread(target=_flush, args=(path,), name="archiver-flush", daemon=True)
-    thread.start()
-    return thread
+    with contextlib.suppress(RuntimeError):  # at the end of the interpreter, threads may be refused
+        threading.Thread(target=_flush, args=(path,), name="archiver-flush", daemon=True).start()
 
 
 def _flush(path: Path) -> None:

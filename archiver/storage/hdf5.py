@@ -15,7 +15,7 @@ import numpy as np
 
 from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_growth, find_tensor, reading
 from archiver.storage.hdf5_chunks import Index, bands, read_index, stored_bytes
-from archiver.storage.hdf5_format import DATATYPE, SYMBOL_TABLE, Source, links, messages, root_address
+from archiver.storage.hdf5_format import LAYOUT, SYMBOL_TABLE, Source, links, messages, root_address
 from archiver.storage.hdf5_types import Dataset, dataset, unknown
 
 MAXIMAL_DEPTH = 64
@@ -67,7 +67,7 @@ class Hdf5Tensors:
                 if SYMBOL_TABLE in header:
                     for name, child in links(self._source, header[SYMBOL_TABLE], what):
                         pending.append((self._join(path, name), child, depth + 1))
-                elif DATATYPE in header:
+                elif LAYOUT in header:
                     self._add(path, dataset(self._source, header, what), what)
                 else:
                     unknown(self._source, what)

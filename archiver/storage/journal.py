@@ -80,6 +80,10 @@ class Journal:
         )
         with self._lock:
             self._waiting.append(line.model_dump_json().encode() + b"\n")
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        with self._lock:
             try:
                 files.append_bytes(self.path, b"".join(self._waiting))
             except StorageError:
@@ -101,12 +105,14 @@ class Journal:
         return parse_journal(data)
 
     def mend(self) -> None:
-        """Cut off a torn last line and say so; without this the next event would be glued to it."""
+        """Cut off a torn last line and say so; without this the next event would be glued to it. Write what waits."""
         torn = self.read().torn_bytes
         if torn:
             with files.explained("mend", self.path):
                 os.truncate(self.path, self.path.stat().st_size - torn)
             self.append("journal_mended", removed_bytes=torn)
+        elif self._waiting:
+            self._write_waiting()
 
 
 def parse_journal(data: bytes) -> JournalContents:

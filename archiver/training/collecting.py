@@ -13,6 +13,7 @@ from archiver.collect.identity import this_process
 from archiver.collect.packages import collect_packages
 from archiver.collect.processor import collect_cpu_details
 from archiver.collect.source import copy_source
+from archiver.collect.source_files import entry_file
 from archiver.collect.system import collect_system
 from archiver.records.base import local_offset_seconds, utc_now
 from archiver.records.run import RunNamePart, RunRecord
@@ -64,6 +65,7 @@ def _run_record(session: Session) -> RunRecord:
         dataset_source=options.dataset_source,
         formats=options.formats,
         monitor=options.monitor,
+        unfinished_runs=tuple(run.name for run in session.unfinished),
     )
 
 
@@ -88,7 +90,8 @@ def _write_cpu_details(run: Run) -> None:
 
 
 def _write_git(run: Run) -> None:
-    record, patch = collect_git(Path.cwd())
+    entry = entry_file()
+    record, patch = collect_git(entry.parent if isinstance(entry, Path) else Path.cwd())
     if patch:
         files.write_bytes(run.path_of(layout.PATCH), patch)
     run.write(layout.GIT, record)

@@ -11,6 +11,7 @@ from typing import Any
 from archiver import layout
 from archiver.archive.failures import exception_part
 from archiver.archive.run import Run
+from archiver.closing import forget_models
 from archiver.records.model import FormatPart, VariablePart, WeightsTable
 from archiver.storage import files
 from archiver.training import weights
@@ -24,6 +25,7 @@ def save_models(run: Run, model: Any, formats: Sequence[str]) -> WeightsTable:
 
     A format that Keras cannot write for this model is noted with Keras' reason; a file of an earlier phase is removed.
     """
+    forget_models(run)
     parts = {name: _save(run, model, name) if name in formats else _not_asked_for(run, name) for name in FORMATS}
     owners = weights.layer_names(model)
     variables = weights.variable_table(model.weights, owners)

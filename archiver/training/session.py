@@ -55,6 +55,8 @@ class Session:
         self.class_names = options.class_names
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.best = BestWeights(run, self.journal, options.monitor)
+        self.unfinished: list[Run] = []
+        """Earlier runs of the same name that had not ended when this one began."""
         self.background = Background()
         self.tasks: list[tuple[str, layout.ArchiveFile, Task]] = []
         self.pending: list[Callable[[], None]] = []
@@ -132,7 +134,8 @@ class Session:
     def _point_out_unfinished(self) -> None:
         if self.phase > 0 or self.version == 1:
             return
-        for run in unfinished_runs(self.options.root, self.options.name, self.version):
+        self.unfinished = unfinished_runs(self.options.root, self.options.name, self.version)
+        for run in self.unfinished:
             message = (
                 f"archiver: {run.path} is an unfinished run of the same name. "
                 f"`archiver finalize {run.path}` seals what it left; this run is {self.run.name!r}."

@@ -116,7 +116,10 @@ def test_the_bytes_are_the_same_everywhere_and_always() -> None:
 
 def test_a_path_is_written_and_read(tmp_path: Path) -> None:
     table = write_npz(tmp_path / "x.npz", [("w", np.ones(3, ml_dtypes.bfloat16)), ("v", np.zeros(2, "V2"))])
-    assert [(each.dtype, each.stored_dtype) for each in table.values()] == [("bfloat16", "uint16"), ("void16", "uint16")]
+    assert [(each.dtype, each.stored_dtype) for each in table.values()] == [
+        ("bfloat16", "uint16"),
+        ("void16", "uint16"),
+    ]
     assert read_npz_array(tmp_path / "x.npz", "w", "bfloat16").astype(float).tolist() == [1, 1, 1]
     assert read_npz_array(tmp_path / "x.npz", "w").dtype == np.uint16
     assert read_npz_array(tmp_path / "x.npz", "v", "void16").dtype == np.dtype("V2")

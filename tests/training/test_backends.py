@@ -23,6 +23,7 @@ import numpy as np
 from keras import layers
 
 from archiver import RunArchiver, verify
+from archiver.data import array_batches
 
 MODELS = {
     "dense": ((4,), [layers.Dense(8, activation="relu"), layers.Dropout(0.2)]),
@@ -37,9 +38,17 @@ for name, (shape, hidden) in MODELS.items():
     model = keras.Sequential([keras.Input(shape), *hidden, layers.Dense(3, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     archive = RunArchiver(sys.argv[1], name=name)
-    model.fit(x, y, batch_size=4, epochs=2, verbose=0, validation_split=0.25, callbacks=[archive])
+    lists = []
+    spy = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: lists.append(archive._call.callback_list))
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0, validation_split=0.25, callbacks=[archive, spy])
+    # a step hook that were not `async_safe` would end Keras' asynchronous dispatch for all callbacks
+    assert lists[0]._async_train == keras.src.backend.IS_THREAD_SAFE
     run = archive.finalize(test_data=(x[:6], y[:6]))
     assert run.status.status == "complete", run.status
+    steps = (run.path / "traces" / "steps.csv").read_text().splitlines()[1:]
+    assert len(steps) == 6, steps
+    data = array_batches(x, y, batch_size=4, seed=1)
+    model.fit(data, epochs=2, verbose=0, callbacks=[archive])
     report = verify(run.path, deep=True)
     assert report.findings == (), report.findings
 print("WHOLE")

@@ -1,0 +1,82 @@
+import csv
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+import archiver
+from archiver import layout
+from archiver.training.steps import MAXIMAL_ROWS, MINIMAL_ROWS_PER_EPOCH, StepRing, StepTrace
+from tests.training import small
+
+
+def test_a_ring_keeps_what_it_has_room_for():
+    ring = StepRing(64)
+    for step in range(64):
+        ring.record(step, step / 2)
+    assert [(step, loss) for _, step, loss in ring.rows()] == [(step, step / 2) for step in range(64)]
+
+
+@pytest.mark.parametrize("count", [65, 100, 1000, 12345])
+def test_a_full_ring_keeps_every_second_fourth_and_so_on(count):
+    ring = StepRing(64)
+    for step in range(count):
+        ring.record(step, 0.0)
+    steps = [step for _, step, _ in ring.rows()]
+    stride = steps[1] - steps[0]
+    assert steps == list(range(0, count, stride))
+    assert 32 <= len(steps) <= 64
+
+
+def test_many_threads_lose_nothing():
+    ring = StepRing(1 << 16)
+    threads = [
+        threading.Thread(target=lambda start=start: [ring.record(step, 0.0) for step in range(start, 40_000, 4)])
+        for start in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = ring.rows()
+    assert sorted(step for _, step, _ in rows) == list(range(40_000))
+    assert [time for time, _, _ in rows] == sorted(time for time, _, _ in rows)
+
+
+def test_a_loss_that_is_no_number_is_refused_without_a_row():
+    ring = StepRing(8)
+    with pytest.raises(TypeError):
+        ring.record(0, None)
+    assert ring.rows() == []
+
+
+def test_the_trace_never_outgrows_its_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("archiver.training.steps.MAXIMAL_ROWS", 4000)
+    trace = StepTrace(tmp_path / "steps.csv", part=0)
+    for epoch in range(60):
+        trace.begin_epoch()
+        for step in range(500):
+            trace.ring.record(step, 0.5)
+        trace.end_epoch(0, epoch)
+    rows = list(csv.DictReader((tmp_path / "steps.csv").read_text().splitlines()))
+    assert len({row["epoch"] for row in rows}) == 60
+    assert len(rows) <= 4000 + 60 * MINIMAL_ROWS_PER_EPOCH
+    assert MAXIMAL_ROWS == 1_000_000
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_the_steps_of_a_training(tmp_path, steps_per_execution):
+    losses = []
+    spy = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append((batch, logs["loss"])))
+    model = small.model()
+    model.compile("sgd", loss="sparse_categorical_crossentropy", steps_per_execution=steps_per_execution)
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    model.fit(*small.arrays(), batch_size=8, epochs=2, verbose=0, callbacks=[archive, spy])
+    rows = list(csv.DictReader(archive.run.path_of(layout.STEPS).read_text().splitlines()))
+    assert list(rows[0]) == ["elapsed_seconds", "part", "phase", "epoch", "step", "running_mean_loss"]
+    assert [(int(row["step"]), float(row["running_mean_loss"])) for row in rows] == losses
+    elapsed = np.array([float(row["elapsed_seconds"]) for row in rows])
+    assert (np.diff(elapsed) > 0).all()
+    assert elapsed[0] > 0
+

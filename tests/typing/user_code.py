@@ -1,0 +1,19 @@
+"""A user's script as mypy sees it: what `run.read` returns is typed."""
+
+from typing import assert_type
+
+import archiver
+from archiver.records.results import Results
+from archiver.records.training import History
+
+run = archiver.Run.open("runs/a_models")
+history = run.read(archiver.layout.HISTORY)
+assert_type(history, History)
+assert_type(run.read(archiver.layout.RESULTS), Results)
+assert_type(history.phases[0].metrics["loss"], tuple[float | None, ...])
+report = archiver.verify(run.path, algorithm="sha256", deep=True)
+assert_type(report.is_whole, bool)
+archiver.verify(run.path, algorithm="crc32")  # type: ignore[arg-type]
+archive = archiver.RunArchiver("runs", name="a")
+assert_type(archive.finalize(test_data=None), archiver.Run)
+archiver.RunArchiver("runs", name="a", on_existing="overwrite")  # type: ignore[arg-type]
