@@ -6,8 +6,6 @@ Serves the live run as well as `archiver finalize`, which closes what a killed p
 from __future__ import annotations
 
 from archiver import layout
-from archiver.archive.completeness import excused_files, missing_files
-from archiver.archive.failures import record_failure
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError, RunStateError
@@ -16,8 +14,7 @@ from archiver.records.results import Results, TestResults
 from archiver.records.training import History
 from archiver.sealing import seal, unseal
 from archiver.storage import files
-from archiver.storage.hashing import regular_files
-from archiver.storage.journal import Journal, events_named
+from archiver.storage.journal import Journal
 
 
 def outcome(run: Run, test: TestResults | Unavailable | None = None) -> tuple[History, Results]:
@@ -83,10 +80,8 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
     unseal(run, journal)
     if status.note is not None:
         journal.append("status", status="interrupted", note=status.note)
-    _tell_saved_weights(run, journal)
     write_history(run)
     write_results(run)
-    _excuse_missing(run, journal)
     return seal(run, journal)
 
 
@@ -101,26 +96,3 @@ def forget_models(run: Run) -> None:
     """
     files.remove(run.path_of(layout.CHECKPOINT_STATE))
     files.remove(run.path_of(layout.WEIGHTS))
-
-
-def _tell_saved_weights(run: Run, journal: Journal) -> None:
-    """Say in the journal which weights are there, where a kill came between saving them and saying so."""
-    contents = journal.read()
-    told = [event.details.get("weights_digest") for event in events_named(contents, "models_saved")]
-    try:
-        table = run.read_if_there(layout.WEIGHTS)
-    except ArchiverError:
-        return
-    if table is None and layout.WEIGHTS.path(run.name) in excused_files(contents):
-        return
-    digest = table.weights_digest if table else None
-    if digest != (told[-1] if told else None):
-        journal.append("models_saved", weights_digest=digest, note="told when the run was closed")
-
-
-def _excuse_missing(run: Run, journal: Journal) -> None:
-    """Say in the journal which files the process did not come to write."""
-    error = RunStateError("the process ended before this was written")
-    for entry in missing_files(journal.read(), run.name, regular_files(run.path)):
-        if entry.need != "sealed":
-            record_failure(journal, entry.description, error, entry.path(run.name))

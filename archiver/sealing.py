@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from archiver import layout
 from archiver._resources import resource_folder
+from archiver.archive.completeness import missing_files
 from archiver.archive.documents import document_bytes
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
@@ -55,6 +56,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     journal.mend()
     _copy_schemas(run)
     report = _report(run, journal)
+    _excuse_missing(run, journal)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
     return _write_seal(run, report, previous)
@@ -140,6 +142,14 @@ def _report(run: Run, journal: Journal) -> str:
     except Exception as error:  # noqa: BLE001 - a report that cannot be drawn must not cost the seal
         record_failure(journal, "report", error)
         return render_without_records(run)
+
+
+def _excuse_missing(run: Run, journal: Journal) -> None:
+    """Say in the journal which files the run did not come to write, since it was killed or interrupted."""
+    error = RunStateError("it was not there when the archive was sealed")
+    for entry in missing_files(journal.read(), run.name, regular_files(run.path)):
+        if entry.need != "sealed":
+            record_failure(journal, entry.description, error, entry.path(run.name))
 
 
 def _previous_seal_id(run: Run) -> str | None:

@@ -134,7 +134,7 @@ def add_phase(
     unseal(run, journal)
     journal.keep_reserve()
     phase = sum(1 for _ in events_named(journal.read(), "phase_started"))
-    process = this_process() if status in ("complete", "running") else gone_process()
+    process = this_process() if status == "running" else gone_process()
     journal.append("phase_started", phase=phase, process=process.model_dump())
     if phase == 0:
         _write_environment(run, version, process)

@@ -85,13 +85,9 @@ def main() -> None:
     )
     run = archive.finalize(test_data=data["test"])
 
-    report = archiver.verify(run.path, deep=True)
-    report.raise_for_findings()
+    archiver.verify(run.path).raise_for_findings()
     print(f"\n{run.path}\n{tree(run.path)}")
-    print(f"\n{report.checked()}: whole")
-    print(f"seal id: {report.seal_id}")
-    print(f"report:  {run.path / 'README.md'}")
-    print(f"\nCheck it again:  archiver verify {run.path}")
+    print(f"\nreport: {run.path / 'README.md'}")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ def wheel(tmp_path_factory) -> Path:
 
 
 def tracked() -> set[str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = set()
-    for name in filter(None, listed):
+    for name in listed.splitlines():
         if name.startswith("archiver/"):
             names.add(name)
         for folder, inside in MOVED.items():
@@ -76,9 +76,8 @@ def test_verify_and_show_without_tensorflow(python, tmp_path):
 
 
 def test_it_says_what_to_install_for_training(python, tmp_path):
-    result = subprocess.run(
-        [python, "-c", "import archiver; archiver.RunArchiver"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    command = [python, "-c", "import archiver; archiver.RunArchiver"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert 'pip install "keras-archiver[tensorflow]"' in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""The committed schemas are those of the record classes, and what archiver writes is valid by an independent validator."""
+"""The committed schemas are those of the record classes; what archiver writes is valid by another validator."""
 
 import json
 from pathlib import Path

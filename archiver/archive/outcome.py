@@ -13,14 +13,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from archiver import layout
+from archiver.archive.completeness import excused_files
 from archiver.archive.run import Run
 from archiver.archive.status import Status, status_of
-from archiver.errors import RecordError
+from archiver.errors import ArchiverError, RecordError
 from archiver.records.base import NON_FINITE, Unavailable
 from archiver.records.journal import ExceptionPart, JournalEvent, RunStatus
 from archiver.records.results import BestEpoch, Results, TestResults
 from archiver.records.training import History, PhaseHistory
-from archiver.storage.journal import JOURNAL_NAME, JournalContents
+from archiver.storage.journal import JOURNAL_NAME, JournalContents, events_named
 
 Mode = Literal["min", "max"]
 
@@ -127,7 +128,7 @@ def build_results(run: Run, contents: JournalContents, history: History, test: T
         epoch_count=sum(len(phase.epochs) for phase in history.phases),
         final_metrics=_final_metrics(history),
         best_epoch=best_epoch(run, contents),
-        weights_digest=_saved_digest(contents),
+        weights_digest=_saved_digest(run, contents),
         first_non_finite_loss=_first_non_finite_loss(history),
         test=test,
         logged={event.details["name"]: event.details["value"] for event in events if event.event == "logged"},
@@ -155,12 +156,20 @@ def _final_metrics(history: History) -> dict[str, float]:
     return final
 
 
-def _saved_digest(contents: JournalContents) -> str | Unavailable:
-    saved = [event for event in contents.events if event.event == "models_saved"]
+def _saved_digest(run: Run, contents: JournalContents) -> str | Unavailable:
+    """As the table beside the models says; as the journal says where that could not be written."""
+    saved = [event.details.get("weights_digest") for event in events_named(contents, "models_saved")]
+    try:
+        table = run.read_if_there(layout.WEIGHTS)
+    except ArchiverError:
+        table = None
+    if table is not None:
+        return table.weights_digest
     if not saved:
         return Unavailable(unavailable="no model was saved")
-    digest = saved[-1].details.get("weights_digest")
-    return digest if isinstance(digest, str) else Unavailable(unavailable="the weights could not be read")
+    if layout.WEIGHTS.path(run.name) not in excused_files(contents):
+        return Unavailable(unavailable="the process ended while it saved the models")
+    return saved[-1] if isinstance(saved[-1], str) else Unavailable(unavailable="the weights could not be read")
 
 
 def _first_non_finite_loss(history: History) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_growth, find_tensor, reading
 from archiver.storage.hdf5_chunks import Index, bands, read_index, stored_bytes
-from archiver.storage.hdf5_format import LAYOUT, SYMBOL_TABLE, Source, links, messages, root_address
+from archiver.storage.hdf5_format import LAYOUT, Source, links, read_header, root_address
 from archiver.storage.hdf5_types import Dataset, dataset, unknown
 
 MAXIMAL_DEPTH = 64
@@ -63,12 +63,12 @@ class Hdf5Tensors:
             what = f"object {'/' + path[-200:]!r}"
             with reading(self._where, what):
                 self._check_object(address, path, depth, what)
-                header = messages(self._source, address, what)
-                if SYMBOL_TABLE in header:
-                    for name, child in links(self._source, header[SYMBOL_TABLE], what):
+                header = read_header(self._source, address, what)
+                if header.is_group:
+                    for name, child in links(self._source, header, what):
                         pending.append((self._join(path, name), child, depth + 1))
-                elif LAYOUT in header:
-                    self._add(path, dataset(self._source, header, what), what)
+                elif LAYOUT in header.messages:
+                    self._add(path, dataset(self._source, header.messages, what), what)
                 else:
                     unknown(self._source, what)
 

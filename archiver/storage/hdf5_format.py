@@ -2,8 +2,9 @@
 
 One changed byte in a file of HDF5's newer format was enough to make the library (1.14.6) crash, so a stranger's file
 is not given to it. h5py, and so Keras, writes the oldest format unless told otherwise; only that is read here:
-superblock 0, object headers 1, groups as symbol tables (which know no links to other files). The layout is that of
-the HDF5 File Format Specification. All numbers are little-endian.
+superblock 0, object headers 1, groups as symbol tables, or as up to eight link messages (as which a group is written
+once a name in it is not ASCII; a larger group of that kind is refused). The layout is that of the HDF5 File Format
+Specification. All numbers are little-endian.
 
 Every function raises `UnsafeFileError` for what is refused, and `DamagedFileError` or, to be explained by
 `archiver.storage.guards.reading`, `ValueError`, `EOFError` or `struct.error` for what is broken.
@@ -28,7 +29,7 @@ DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, CONTINUAT
 )  # fmt: skip
 """The messages of an object header that matter here."""
 
-_MATTERS = frozenset((DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, SYMBOL_TABLE))
+_MATTERS = frozenset((DATASPACE, LINK_INFO, DATATYPE, EXTERNAL_FILES, LAYOUT, FILTERS, SYMBOL_TABLE))
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = struct.Struct("<8sB4xBB9xQ8xQ16xQ")
 _HEADER = struct.Struct("<BxH4xI4x")
@@ -38,7 +39,10 @@ _HEAP = struct.Struct("<4s4xQ8xQ")
 _SYMBOLS = struct.Struct("<4sBxH")
 _SYMBOL = struct.Struct("<QQI20x")
 _SHARED = 0x2
-_SOFT_LINK = 2
+_SOFT_SYMBOL = 2
+_HAS_ORDER = 0x1
+_LINK_HAS_ORDER, _LINK_HAS_TYPE, _LINK_HAS_CHARACTERS = 0x4, 0x8, 0x10
+_LINK_TYPES = {1: "a soft link", 64: "a link to another file"}
 
 
 class Source:
@@ -92,22 +96,39 @@ def root_address(source: Source) -> int:
     return int(root)
 
 
-def messages(source: Source, address: int, what: str) -> dict[int, bytes]:
-    """The messages of an object header that matter, by type."""
+@dataclass(frozen=True)
+class Header:
+    """The messages of an object header that matter."""
+
+    messages: dict[int, bytes]
+    """By type."""
+    links: list[bytes]
+    """The link messages."""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it says what is in a group."""
+        return SYMBOL_TABLE in self.messages or LINK_INFO in self.messages
+
+
+def read_header(source: Source, address: int, what: str) -> Header:
+    """The object header at `address`."""
     version, _, size = _HEADER.unpack(source.take(address, _HEADER.size))
     if version != 1:
         source.refuse(f"{what} is not in the plain format", f"header version {version}", "version 1")
-    found: dict[int, bytes] = {}
+    found, found_links = dict[int, bytes](), list[bytes]()
     pending = [(address + _HEADER.size, size)]
     while pending:
         for kind, flags, body in _block(source.take(*pending.pop(0))):
             if kind == CONTINUATION:
                 pending.append(struct.unpack("<QQ", body[:16]))
+            elif kind == LINK:
+                found_links.append(body)
             elif kind in _MATTERS:
                 if kind in found or flags & _SHARED:
                     source.refuse(f"{what} has an unusual header", f"message {kind} twice or shared", "one of its own")
                 found[kind] = body
-    return found
+    return Header(found, found_links)
 
 
 def _block(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -121,20 +142,53 @@ def _block(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         yield kind, flags, data[position - length : position]
 
 
-def links(source: Source, table: bytes, what: str) -> Iterator[tuple[bytes, int]]:
-    """Name and object header of everything in a group, given its symbol table message."""
+def links(source: Source, header: Header, what: str) -> Iterator[tuple[bytes, int]]:
+    """Name and object header of everything in a group."""
+    seen: set[bytes] = set()
+    table = header.messages.get(SYMBOL_TABLE)
+    found = _link_messages(source, header, what) if table is None else _symbol_table(source, table, what)
+    for name, address in found:
+        if name in (b"", b".", b"..") or b"/" in name or len(name) > MAXIMAL_NAME_BYTES:
+            raise ValueError(f"a name is empty, a path or longer than {MAXIMAL_NAME_BYTES} bytes")
+        if name in seen:
+            raise ValueError(f"the name {name[:200]!r} is there twice")
+        seen.add(name)
+        yield name, address
+
+
+def _symbol_table(source: Source, table: bytes, what: str) -> Iterator[tuple[bytes, int]]:
     tree, heap = struct.unpack("<QQ", table[:16])
     names = _heap(source, heap)
-    seen: set[bytes] = set()
     for leaf in leaves(source, tree, kind=0, key_bytes=8):
-        for name_offset, header, cache in _symbols(source, leaf.child):
-            name = _name(names, name_offset)
-            if name in seen:
-                raise ValueError(f"the name {name[:200]!r} is there twice")
-            seen.add(name)
-            if cache == _SOFT_LINK or header == UNDEFINED:
+        for start, address, kind in _symbols(source, leaf.child):
+            end = names.find(b"\0", start, start + MAXIMAL_NAME_BYTES + 1)
+            name = names[start:end] if end >= 0 else b""
+            if kind == _SOFT_SYMBOL or address == UNDEFINED:
                 source.refuse(f"{what} has a link {name[:200]!r}", "a soft link", "hard links only")
-            yield name, header
+            yield name, address
+
+
+def _link_messages(source: Source, header: Header, what: str) -> Iterator[tuple[bytes, int]]:
+    information = header.messages[LINK_INFO]
+    heap = struct.unpack_from("<Q", information, 10 if information[1] & _HAS_ORDER else 2)[0]
+    if heap != UNDEFINED:
+        source.refuse(f"{what} has many members with names beyond ASCII", "a heap of links", "at most eight links")
+    for body in header.links:
+        yield _link(source, body, what)
+
+
+def _link(source: Source, body: bytes, what: str) -> tuple[bytes, int]:
+    flags, kind, position = body[1], 0, 2
+    if flags & _LINK_HAS_TYPE:
+        kind, position = body[position], position + 1
+    position += 8 * bool(flags & _LINK_HAS_ORDER) + bool(flags & _LINK_HAS_CHARACTERS)
+    width = 1 << (flags & 3)
+    end = position + width + int.from_bytes(body[position : position + width], "little")
+    name = body[position + width : end]
+    if kind != 0:
+        received = _LINK_TYPES.get(kind, f"link type {kind}")
+        source.refuse(f"{what} has a link {name[:200]!r}", received, "hard links only")
+    return name, struct.unpack_from("<Q", body, end)[0]
 
 
 def _heap(source: Source, address: int) -> bytes:
@@ -142,14 +196,6 @@ def _heap(source: Source, address: int) -> bytes:
     if signature != b"HEAP":
         raise ValueError("a heap of names does not begin like one")
     return source.take(segment, size)
-
-
-def _name(names: bytes, offset: int) -> bytes:
-    end = names.find(b"\0", offset, offset + MAXIMAL_NAME_BYTES + 1)
-    name = names[offset:end]
-    if end < 0 or name in (b"", b".", b"..") or b"/" in name:
-        raise ValueError(f"a name is empty, a path or longer than {MAXIMAL_NAME_BYTES} bytes")
-    return name
 
 
 def _symbols(source: Source, address: int) -> Iterator[tuple[int, int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archiver import layout
 from archiver.archive.run import Run
@@ -23,10 +23,8 @@ from archiver.training import describing
 from archiver.training.capture import FitCall
 from archiver.training.datasets import dataset_stats, describe_split
 from archiver.training.framework import framework_state
+from archiver.training.session import Session
 from archiver.version import __version__
-
-if TYPE_CHECKING:
-    from archiver.training.session import Session
 
 
 def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:

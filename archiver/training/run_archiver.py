@@ -19,6 +19,7 @@ from archiver.records.journal import StopReason
 from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture
+from archiver.training.collecting import collect_all
 from archiver.training.evaluation import check_class_names
 from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
@@ -123,12 +124,14 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         tail = self._append_tail(call)
         self._has_tail = tail is not None
         callbacks = [each for each in _callbacks(call) if each is not self and each is not tail]
-        self._session.begin_phase(call, callbacks)
-        self._add_waiting(self._session)
-        self._session.advise("repeated shuffle", repeated_shuffle(call))
-        self._watch.install(call.epoch_iterator, call.callback_list)
+        session = self._session
+        session.begin_phase(call)
+        collect_all(session, call, callbacks)
+        self._add_waiting(session)
+        session.attempt("advice", lambda: session.advise("repeated shuffle", repeated_shuffle(call)))
+        session.attempt("watch", lambda: self._watch.install(call.epoch_iterator, call.callback_list))
         self._termination.install()
-        self._record_step = self._session.trace.ring.record
+        self._record_step = session.trace.ring.record
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """An epoch begins."""
@@ -171,7 +174,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         session, call = self._session, self._call
         if session is None or call is None:
             return
-        session.complete_phase(model, stop_reason(model, _callbacks(call)))
+        reason = session.attempt("stop reason", lambda: stop_reason(model, _callbacks(call)))
+        session.complete_phase(model, reason or "user")
         self._call = None
 
     # -- what the user calls

@@ -22,7 +22,7 @@ from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
-from archiver.training import collecting, exits
+from archiver.training import exits
 from archiver.training.background import Background, Task
 from archiver.training.best import BestWeights
 from archiver.training.capture import FitCall
@@ -118,8 +118,8 @@ class Session:
 
     # -- phases
 
-    def begin_phase(self, call: FitCall, callbacks: list[Any]) -> None:
-        """A call of `fit` begins: everything that identifies the run goes to the disk before the first step."""
+    def begin_phase(self, call: FitCall) -> None:
+        """A call of `fit` begins."""
         self.settle()
         self.attempt("unseal", lambda: unseal(self.run, self.journal))
         self.journal.keep_reserve()
@@ -127,7 +127,6 @@ class Session:
         self.is_training = True
         self.say("phase_started", phase=self.phase, process=this_process().model_dump())
         self._point_out_unfinished()
-        collecting.collect_all(self, call, callbacks)
         has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
 

@@ -39,7 +39,11 @@ class StepRing:
         self._count = 0
 
     def record(self, step: int, loss: Any) -> None:
-        """Note that `step` (counted from 0 within the epoch) has ended. Called from any thread, about a microsecond."""
+        """Note that `step` has ended. Called from any thread, about a microsecond.
+
+        `step` is Keras' number, from 0 within the epoch; with `steps_per_execution` it is that of the last step of the
+        execution, and may lie behind the end of the epoch.
+        """
         now = perf_counter_ns()
         with self._lock:
             seen = self._seen

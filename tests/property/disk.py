@@ -17,8 +17,14 @@ files can be removed and renamed. `full_once`, `broken_once`: that one change fa
 STOPS: tuple[Stop, ...] = ("kill", "torn", "full", "full_once", "broken_once")
 
 _CHANGES = ("makedirs", "mkdir", "rmdir", "unlink", "replace", "write", "ftruncate", "truncate", "open")
-_NEED_ROOM = ("makedirs", "mkdir", "write", "open", "copyfile")
+NEED_ROOM = ("makedirs", "mkdir", "write", "open", "copyfile")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def stop_points(changes: list[str], stop: Stop) -> list[int]:
+    """Where in a row of changes a stop makes a difference, counted from 1."""
+    wanted = {"torn": ("write",), "full": NEED_ROOM, "full_once": NEED_ROOM}.get(stop)
+    return [at for at, name in enumerate(changes, start=1) if wanted is None or name in wanted]
 
 
 class Killed(BaseException):
@@ -26,12 +32,14 @@ class Killed(BaseException):
 
 
 class Disk:
-    """While it is entered, archiver changes files through it; `changes` counts how often."""
+    """While it is entered, archiver changes files through it. A kill ends the block, and `was_killed` says so."""
 
     def __init__(self, stop: Stop | None = None, at: int = 0) -> None:
         self.stop = stop
         self.at = at
-        self.changes = 0
+        self.changes: list[str] = []
+        """Names of the functions that changed a file, in order; the last one may not have come to its end."""
+        self.was_killed = False
 
     def __enter__(self) -> "Disk":
         self._patch = pytest.MonkeyPatch()
@@ -40,21 +48,24 @@ class Disk:
         self._patch.setattr(files, "shutil", _Proxy(self, shutil, ("copyfile", "rmtree")))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         self._patch.undo()
-        return isinstance(error, Killed)
+        self.was_killed = isinstance(error, Killed)
+        return self.was_killed
 
     def change(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         """One change of a file."""
-        self.changes += 1
-        if self.stop is None or self.changes < self.at:
+        self.changes.append(name)
+        if self.stop is None or len(self.changes) < self.at:
             return function(*args, **kwargs)
-        is_first = self.changes == self.at
+        is_first = len(self.changes) == self.at
         if self.stop in ("kill", "torn"):
             if self.stop == "torn" and is_first:
                 self._write_half(name, args)
             raise Killed
-        if not (is_first or self.stop == "full") or (self.stop == "full" and name not in _NEED_ROOM):
+        if not (is_first or self.stop == "full") or (self.stop == "full" and name not in NEED_ROOM):
             return function(*args, **kwargs)
         self._write_half(name, args)
         code = errno.EIO if self.stop == "broken_once" else errno.ENOSPC

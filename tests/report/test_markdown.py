@@ -21,9 +21,24 @@ MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethro
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_outside_stays_text(text):
-    for source in (f"| a | b |\n|---|---|\n| {markdown_text(text)} | 1 |\n", f"{markdown_text(text)}\n", f"- **{markdown_text(text)}**\n"):
+    for source in (
+        f"| a | b |\n|---|---|\n| {markdown_text(text)} | 1 |\n",
+        f"{markdown_text(text)}\n",
+        f"- **{markdown_text(text)}**\n",
+    ):
         html = MARKDOWN.render(source)
-        tags = set(re.findall(r"<(\w+)", html)) - {"table", "thead", "tbody", "tr", "th", "td", "p", "ul", "li", "strong"}
+        tags = set(re.findall(r"<(\w+)", html)) - {
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+            "p",
+            "ul",
+            "li",
+            "strong",
+        }
         assert not tags, (source, html)
         assert html.count("<td") in (0, 2)
         assert not re.search(r"https?://|www\.", source)
@@ -50,13 +65,31 @@ def test_what_is_safe_is_left_alone_and_long_text_is_cut():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.98765, "0.9877"), (1234567, "1,234,567"), (1.0, "1"), (float("nan"), "nan"), (float("inf"), "inf"), (True, "True")],
+    [
+        (0.98765, "0.9877"),
+        (1234567, "1,234,567"),
+        (1.0, "1"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (True, "True"),
+    ],
 )
 def test_numbers(value, text):
     assert format_number(value) == text
 
 
 def test_units():
-    assert [format_bytes(count) for count in (0, 1023, 1024, 1536, 3 << 30)] == ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.0 GiB"]
-    assert [format_seconds(seconds) for seconds in (0.04, 59.9, 123, 14700)] == ["0.0 s", "59.9 s", "2 min 3 s", "4 h 5 min"]
+    assert [format_bytes(count) for count in (0, 1023, 1024, 1536, 3 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "1.5 KiB",
+        "3.0 GiB",
+    ]
+    assert [format_seconds(seconds) for seconds in (0.04, 59.9, 123, 14700)] == [
+        "0.0 s",
+        "59.9 s",
+        "2 min 3 s",
+        "4 h 5 min",
+    ]
     assert in_words({"a": [1, 2], "b": {"c": "d"}}) == "a: 1, 2; b: c: d"

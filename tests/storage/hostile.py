@@ -103,10 +103,23 @@ def soft_link(path: Path) -> None:
         file["link"] = h5py.SoftLink("/good")
 
 
-@unsafe_h5("no plain group")
+@unsafe_h5("has a link b'link'. Received a link to another file")
 def external_link(path: Path) -> None:
     with h5(path) as file:
         file["group/link"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+@unsafe_h5("has a link b'link'. Received a soft link")
+def soft_link_among_names_beyond_ascii(path: Path) -> None:
+    with h5(path) as file:
+        file["größe"], file["link"] = 1, h5py.SoftLink("/good")
+
+
+@unsafe_h5("many members with names beyond ASCII")
+def heap_of_links(path: Path) -> None:
+    with h5(path) as file:
+        for index in range(9):
+            file[f"größe {index}"] = 1
 
 
 @unsafe_h5("another name of an object")
@@ -146,6 +159,7 @@ def shared_type(path: Path) -> None:
     with h5(path) as file:
         file["type"] = np.dtype("f4")
         file.create_dataset("a", shape=(3,), dtype=file["type"])
+        del file["type"]  # the tensor still refers to it
 
 
 @unsafe_h5("Received variable length")

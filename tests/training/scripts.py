@@ -11,15 +11,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
+import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
@@ -149,16 +153,34 @@ class Script:
 
     def wait_for(self, file: str) -> None:
         """Wait until the script has made a file."""
-        until((self.folder / file).exists, f"{file} of {self.folder}")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (self.folder / file).exists():
+            if time.monotonic() > deadline or not psutil.pid_exists(self.process_id):
+                self.end()
+                pytest.fail(f"{file} did not come:\n{self.errors}")
+            time.sleep(0.002)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         os.kill(self.process_id, number)
 
     def wait(self) -> Ended:
-        """Wait for its end."""
-        exit_code = self._server.answer(self.process_id)
-        return Ended(self.folder, exit_code, (self.folder / "errors").read_text())
+        """Wait for its end; a script that takes too long is ended, which is a failure."""
+        if not self._server.says_something(PATIENCE_SECONDS):
+            self.end()
+            pytest.fail(f"the script did not come to an end:\n{self.errors}")
+        return Ended(self.folder, self._server.next_number(), self.errors)
+
+    def end(self) -> None:
+        """End it, and what it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process_id, signal.SIGKILL)
+        self._server.next_number()
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to standard error."""
+        return (self.folder / "errors").read_text()
 
 
 class Server:
@@ -166,27 +188,29 @@ class Server:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment()
         )
 
     def start(self, folder: Path, body: str) -> Script:
         """Run `PREAMBLE` and `body` as `script.py` in the folder."""
         write_script(folder, body)
         assert self._process.stdin is not None
-        self._process.stdin.write(str(folder).encode() + b"\n")
+        self._process.stdin.write(f"{folder}\n".encode())
         self._process.stdin.flush()
-        return Script(self, folder, self.answer())
+        return Script(self, folder, self.next_number())
 
     def run(self, folder: Path, body: str) -> Ended:
         """Run it to its end."""
         return self.start(folder, body).wait()
 
-    def answer(self, process_id: int | None = None) -> int:
-        """The next number the server says; a script that takes too long for it is killed."""
+    def says_something(self, seconds: float) -> bool:
+        """Whether there is an answer within so many seconds."""
+        return bool(select.select([self._process.stdout], [], [], seconds)[0])
+
+    def next_number(self) -> int:
+        """The number of the process that was started, or the exit code of the one that has ended."""
         assert self._process.stdout is not None
-        with alarm(process_id):
-            line = self._process.stdout.readline()
-        return int(line)
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the server."""
@@ -201,28 +225,6 @@ def serving() -> Iterator[Server]:
         yield server
     finally:
         server.close()
-
-
-@contextlib.contextmanager
-def alarm(process_id: int | None) -> Iterator[None]:
-    """Kill the process when the body takes too long."""
-    import threading
-
-    timer = threading.Timer(PATIENCE_SECONDS, lambda: process_id and os.kill(process_id, signal.SIGKILL))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
-        time.sleep(0.002)
 
 
 def write_script(folder: Path, body: str) -> Path:
@@ -272,6 +274,7 @@ def serve() -> Path | None:
 
 def become(folder: Path) -> types.ModuleType:
     """Take on what a process that was started for the script would have."""
+    os.setsid()
     os.chdir(folder)
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, "output", os.O_WRONLY), (2, "errors", os.O_WRONLY)):
         os.dup2(os.open(path, flags | os.O_CREAT, 0o666), number)

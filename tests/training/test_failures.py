@@ -55,22 +55,18 @@ def reference(tmp_path_factory):
     return digest, list(dict.fromkeys(steps))
 
 
-def test_the_steps_are_those_we_think_of(reference):
-    assert set(reference[1]) == {
-        "unseal", "run record", "system", "packages", "git", "source", "cpu details", "model config", "train config",
-        "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights", "models", "weights table",
-        "checkpoint", "predictions", "history", "results", "seal",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "step",
-    [
-        "unseal", "run record", "system", "packages", "git", "source", "cpu details", "model config", "train config",
-        "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights", "models", "weights table",
-        "checkpoint", "predictions", "history", "results", "seal",
-    ],
+STEPS = (
+    "advice", "watch", "stop reason", "unseal", "run record", "system", "packages", "git", "source", "cpu details",
+    "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
+    "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
 )  # fmt: skip
+
+
+def test_the_steps_are_those_we_think_of(reference):
+    assert set(reference[1]) == set(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_raises_is_named_and_breaks_nothing(step, reference, tmp_path, monkeypatch):
     attempt = Session.attempt
 
@@ -206,7 +202,7 @@ def test_a_user_s_log_with_a_broken_object_does_not_break_training(tmp_path):
         def __repr__(self):
             raise RuntimeError("no")
 
-    _, run, mine = train(tmp_path, "a", finalize=False)
+    _, run, _ = train(tmp_path, "a", finalize=False)
     archive = archiver.RunArchiver(tmp_path, name="b", hyperparameters={"rude": Rude()})
     model = small.model()
     x, y = small.arrays()
