@@ -54,6 +54,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     files.remove_temporaries(run.path)
     files.remove_empty_folders(run.path)
     journal.mend()
+    _note_unsealed(run, journal)
     _copy_schemas(run)
     report = _report(run, journal)
     _excuse_missing(run, journal)
@@ -113,17 +114,21 @@ def unseal(run: Run, journal: Journal | None = None) -> None:
     The first step is a rename, so that at any moment the archive is either sealed or says that it is not.
     """
     journal = journal or run.journal
-    seal_file, previous = run.path_of(layout.MANIFEST_BLAKE3), run.path / PREVIOUS_SEAL
+    seal_file = run.path_of(layout.MANIFEST_BLAKE3)
     if seal_file.exists():
-        files.rename(seal_file, previous)
+        files.rename(seal_file, run.path / PREVIOUS_SEAL)
     journal.mend()
-    if previous.exists():
-        seal_id = sha256_of(previous.read_bytes())
-        known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
-        if seal_id not in known:
-            journal.append("unsealed", seal_id=seal_id)
+    _note_unsealed(run, journal)
     for name in reversed(MANIFEST_NAMES.values()):
         files.remove(run.path / name)
+
+
+def _note_unsealed(run: Run, journal: Journal) -> None:
+    """Say in the journal which seal is no longer there; whoever comes first after the rename."""
+    seal_id = _previous_seal_id(run)
+    known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
+    if seal_id is not None and seal_id not in known:
+        journal.append("unsealed", seal_id=seal_id)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What the documentation says is true: its Python runs, its commands exist, its tables match the code."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def test_every_command_has_help_an_example_and_a_section():
         command = group.get_command(None, name)
         assert command is not None
         assert command.help, name
-        assert f"Example:\n  archiver {name}" in command.help, name
+        assert f"Example:\n  archiver {name}" in inspect.cleandoc(command.help), name
         assert line.endswith(".")
         assert f"\n## archiver {name}\n" in documentation
     assert documentation.count("\n## archiver ") == len(COMMANDS)

@@ -188,14 +188,16 @@ def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
         return Unavailable(unavailable="no metric was monitored, or none had a value")
     best = events[-1]
     digest = best["weights_digest"]
+    file = layout.BEST_WEIGHTS.path(run.name) if digest and run.has(layout.BEST_WEIGHTS) else None
+    kept = file is not None or digest == _saved_digest(run, contents)
     return BestEpoch(
         monitor=best["monitor"],
         mode=best["mode"],
         phase=best["phase"],
         epoch=best["epoch"],
         value=best["value"],
-        weights_digest=digest if digest else Unavailable(unavailable="the weights of that epoch were not kept"),
-        file=layout.BEST_WEIGHTS.path(run.name) if run.has(layout.BEST_WEIGHTS) else None,
+        weights_digest=digest if kept else Unavailable(unavailable="the weights of that epoch were not kept"),
+        file=file,
     )
 
 

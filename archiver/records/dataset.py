@@ -51,5 +51,3 @@ class DatasetStats(Record):
     class_names: tuple[str, ...] | None = None
     source: Json = None
     """What the user said with `dataset_source=`."""
-    description: Json = None
-    """What the user said with `data=`."""

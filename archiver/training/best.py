@@ -23,23 +23,21 @@ class BestWeights:
         self.digest: str | None = None
         self._wish = monitor
         self._monitor = monitor
+        self._is_decided = False
         self._mode: Mode | None = None
         self._value: float | None = None
 
     def begin_phase(self, model: Any, *, has_validation: bool | None) -> None:
-        """Decide what to monitor; `has_validation` None: not known, the first logs tell."""
-        if self._wish is not None and has_validation is False and self._wish == "val_loss":
-            self._monitor = "loss"
-        elif self._wish is not None and has_validation:
-            self._follow(self._wish)
-        if (
-            self.digest
-            and not self.run.has(layout.BEST_WEIGHTS)
-            and weights.weights_digest(model.weights) == self.digest
-        ):
+        """Decide what to monitor; `has_validation` None: not known, the first epoch's logs tell."""
+        self._is_decided = has_validation is not None
+        if has_validation is not None:
+            self._follow(has_validation=has_validation)
+        has_copy = self.run.has(layout.BEST_WEIGHTS)
+        if self.digest and not has_copy and weights.weights_digest(model.weights) == self.digest:
             self._save(model)
 
-    def _follow(self, monitor: str) -> None:
+    def _follow(self, *, has_validation: bool) -> None:
+        monitor = "loss" if self._wish == "val_loss" and not has_validation else self._wish
         if monitor != self._monitor:
             self._monitor, self._mode, self._value = monitor, None, None
 
@@ -49,8 +47,9 @@ class BestWeights:
         Raises:
             ArgumentError: it cannot be told whether less or more of the metric is better.
         """
-        if self._monitor == "val_loss" and self._monitor not in logs and self._value is None and epoch == 0:
-            self._follow("loss" if not any(name.startswith("val_") for name in logs) else "val_loss")
+        if not self._is_decided:
+            self._is_decided = True
+            self._follow(has_validation=any(name.startswith("val_") for name in logs))
         value = logs.get(self._monitor) if self._monitor else None
         if value is None:
             return
@@ -77,6 +76,12 @@ class BestWeights:
     def _save(self, model: Any) -> None:
         with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary, without_warnings():
             model.save_weights(temporary)
+
+    def keep(self, saved_digest: str | None) -> None:
+        """The models are about to be written anew: keep what they hold, if it is the best and kept nowhere else."""
+        best, saved = self.run.path_of(layout.BEST_WEIGHTS), self.run.path_of(layout.WEIGHTS_H5)
+        if self.digest is not None and self.digest == saved_digest and saved.exists() and not best.exists():
+            files.copy_file(saved, best)
 
     def end_phase(self, final_digest: str | None) -> None:
         """Drop the copy when the final weights are the best ones."""

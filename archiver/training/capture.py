@@ -74,8 +74,8 @@ def _capture(model: Any, given: dict[str, Any] | None) -> FitCall:
     )
 
 
-def _frame_of_fit(model: Any) -> FrameType | None:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - documented, and the only way without patching fit
+def _frame_of_fit(model: Any, frame: FrameType | None = None) -> FrameType | None:
+    frame = frame or sys._getframe(1)  # noqa: SLF001 - documented, and the only way without patching fit
     while frame is not None:
         if frame.f_code.co_name == "fit":
             local = frame.f_locals
@@ -104,6 +104,7 @@ def _callback_list() -> keras.callbacks.CallbackList | None:
     return None
 
 
-def is_inside_fit(model: Any) -> bool:
-    """Whether the calling code is called by `fit` of this model."""
-    return _frame_of_fit(model) is not None
+def is_being_fitted(model: Any) -> bool:
+    """Whether `fit` of this model is running, around the calling code or in another thread."""
+    frames = sys._current_frames().values()  # noqa: SLF001 - documented
+    return any(_frame_of_fit(model, frame) is not None for frame in frames)

@@ -21,7 +21,7 @@ from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
 from archiver.training import describing
 from archiver.training.capture import FitCall
-from archiver.training.datasets import dataset_stats, describe_split
+from archiver.training.datasets import Data, dataset_stats, describe_split
 from archiver.training.framework import framework_state
 from archiver.training.session import Session
 from archiver.version import __version__
@@ -122,24 +122,28 @@ def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> N
 
 def _collect_data(session: Session, call: FitCall) -> None:
     """Fingerprints read the arrays in full: on the background thread, which also writes the record."""
-    known = call.given | call.resolved
     suffix = "" if session.phase == 0 else f"_{session.phase + 1}"
-    splits = {"train" + suffix: (known.get("x"), known.get("y"), known.get("sample_weight"))}
-    if known.get("val_x") is not None:
-        validation = (known.get("val_x"), known.get("val_y"), known.get("val_sample_weight"))
-        splits["validation" + suffix] = validation
+    splits = {name + suffix: data for name, data in (_seen_data(call) | session.options.data).items()}
 
     def describe() -> None:
         for name, data in splits.items():
-            if data[0] is not None:
-                session.splits[name] = describe_split(*data)
+            session.splits[name] = describe_split(*data)
         write_dataset_stats(session)
 
     session.tasks.append(("dataset stats", layout.DATASET_STATS, session.background.submit(describe)))
 
 
+def _seen_data(call: FitCall) -> dict[str, Data]:
+    known = call.given | call.resolved
+    seen = {
+        "train": (known.get("x"), known.get("y"), known.get("sample_weight")),
+        "validation": (known.get("val_x"), known.get("val_y"), known.get("val_sample_weight")),
+    }
+    return {name: data for name, data in seen.items() if data[0] is not None}
+
+
 def write_dataset_stats(session: Session) -> None:
     """Write the record of all splits known so far."""
     options = session.options
-    stats = dataset_stats(session.splits, session.class_names, options.dataset_source, options.data)
+    stats = dataset_stats(session.splits, session.class_names, options.dataset_source)
     session.run.write(layout.DATASET_STATS, stats)

@@ -119,9 +119,18 @@ def _batch_count(dataset: Any) -> int | None:
     return int(count) if isinstance(count, int) and count >= 0 else None
 
 
-def dataset_stats(
-    splits: Mapping[str, SplitPart], class_names: tuple[str, ...] | None, source: Any, description: Any
-) -> DatasetStats:
+Data = tuple[Any, Any, Any]
+"""Inputs, targets and sample weights; the last two may be None."""
+
+
+def as_data(value: Any) -> Data | None:
+    """`(x, y, sample_weight)` of `(x, y)`, `(x, y, sample_weight)` or a data set; None for anything else."""
+    if isinstance(value, tuple | list) and len(value) in (2, 3):
+        return value[0], value[1], value[2] if len(value) > 2 else None  # noqa: PLR2004
+    return (value, None, None) if data_kind(value) not in ("generator", "other") else None
+
+
+def dataset_stats(splits: Mapping[str, SplitPart], class_names: tuple[str, ...] | None, source: Any) -> DatasetStats:
     """The record of all splits, with their shares."""
     known = {name: split.sample_count for name, split in splits.items() if isinstance(split.sample_count, int)}
     total = sum(known.values())
@@ -133,5 +142,4 @@ def dataset_stats(
         else Unavailable(unavailable="not every split's number of samples is known"),
         class_names=class_names,
         source=source,
-        description=description,
     )

@@ -20,7 +20,7 @@ from archiver.records.dataset import SplitPart
 from archiver.records.results import PredictionsPart, TestResults
 from archiver.storage import files
 from archiver.storage.npz import write_npz
-from archiver.training.datasets import data_kind, describe_split, source_of
+from archiver.training.datasets import as_data, data_kind, describe_split, source_of
 from archiver.training.weights import raw_bytes
 
 MAXIMAL_PREDICTION_BYTES = 16 << 20
@@ -56,15 +56,13 @@ def unpack(test_data: Any, steps: int | None) -> tuple[Any, Any, Any]:
     Raises:
         DataError: it is nothing that a model can be evaluated on.
     """
-    if isinstance(test_data, tuple | list) and len(test_data) in (2, 3):
-        return test_data[0], test_data[1], test_data[2] if len(test_data) > 2 else None  # noqa: PLR2004
-    kind = data_kind(test_data)
-    if kind == "generator":
+    if data_kind(test_data) == "generator":
         if steps is None:
             raise DataError("Received a generator as test_data without steps=. Expected the number of batches to draw.")
         return _Batches([next(test_data) for _ in range(steps)]), None, None
-    if kind in ("tf_data", "pydataset", "array_batches"):
-        return test_data, None, None
+    data = as_data(test_data)
+    if data is not None and (data[1] is not None or data_kind(data[0]) != "arrays"):
+        return data
     raise DataError(
         f"Received test_data of type {type(test_data).__name__}. "
         "Expected (x, y), (x, y, sample_weight), a tf.data.Dataset, a PyDataset, or a generator with steps=."

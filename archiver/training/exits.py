@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import weakref
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Protocol
@@ -23,6 +22,9 @@ TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 class OpenSession(Protocol):
     """What the handlers need of a session."""
 
+    thread_id: int
+    """The thread that called `fit` last."""
+
     def note_exception(self, error: BaseException) -> None:
         """Record that this exception ended the training, if it is still under way."""
 
@@ -30,48 +32,75 @@ class OpenSession(Protocol):
         """Record that training did not end, if so, and seal."""
 
 
-_sessions: dict[int, weakref.ref[OpenSession]] = {}
+_sessions: dict[int, OpenSession] = {}
 _owner_process_id = 0
+_was_interrupted = False
 
 
 def register(session: OpenSession) -> None:
-    """See to it that `session` is closed when this process ends."""
+    """See to it that `session` is closed when this process ends, whether or not anybody else still holds it."""
     global _owner_process_id  # noqa: PLW0603 - handlers belong to the process
     if _owner_process_id != os.getpid():
         _owner_process_id = os.getpid()
         _sessions.clear()
-        _install_excepthook()
+        _install_hooks()
         atexit.register(_close_all)
-    _sessions[id(session)] = weakref.ref(session)
+    _sessions[id(session)] = session
 
 
-def _alive() -> Iterator[OpenSession]:
+def release(session: OpenSession) -> None:
+    """Nothing is left to be done for `session` when this process ends."""
+    _sessions.pop(id(session), None)
+
+
+def _open_sessions() -> Iterator[OpenSession]:
     # A forked child inherits the handlers, but the sessions are its parent's.
-    if _owner_process_id != os.getpid():
-        return
-    for reference in list(_sessions.values()):
-        session = reference()
-        if session is not None:
-            yield session
+    if _owner_process_id == os.getpid():
+        yield from list(_sessions.values())
 
 
-def _install_excepthook() -> None:
-    previous = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        for session in _alive():
+def _note(error: BaseException) -> None:
+    """An exception ends the calling thread."""
+    for session in _open_sessions():
+        if session.thread_id == threading.get_ident():
             with contextlib.suppress(Exception):
                 session.note_exception(error)
+
+
+def _install_hooks() -> None:
+    previous, previous_of_threads = sys.excepthook, threading.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        global _was_interrupted  # noqa: PLW0603 - see `_close_all`
+        _was_interrupted = isinstance(error, KeyboardInterrupt)
+        _note(error)
         previous(kind, error, trace)
 
+    def hook_of_threads(arguments: threading.ExceptHookArgs, /) -> None:
+        if arguments.exc_value is not None:
+            _note(arguments.exc_value)
+        previous_of_threads(arguments)
+
     sys.excepthook = hook
+    threading.excepthook = hook_of_threads
 
 
 def _close_all() -> None:
-    for session in _alive():
+    for session in _open_sessions():
         with contextlib.suppress(Exception):
             session.close_at_exit()
     _sessions.clear()
+    if _was_interrupted:
+        _remember_interrupt()
+
+
+def _remember_interrupt() -> None:
+    """Let Python end by SIGINT, as it does after Ctrl-C, so that a shell's loop ends too.
+
+    It forgets that with the first `exec` of a text, and sealing imports modules that do such a thing.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102 - a constant
 
 
 class TerminationHandler:

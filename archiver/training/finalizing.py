@@ -13,7 +13,7 @@ from archiver.errors import ArchiverError, ChangedWeightsError, RunStateError
 from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
 from archiver.sealing import changing
-from archiver.training.capture import is_inside_fit
+from archiver.training.capture import is_being_fitted
 from archiver.training.collecting import write_dataset_stats
 from archiver.training.datasets import dataset_stats
 from archiver.training.evaluation import (
@@ -49,7 +49,7 @@ def finalize(session: Session, request: Request) -> Run:
         ChangedWeightsError: the model's weights are not those of the archive.
         DataError: the test data or the class names do not fit.
     """
-    if session.is_training and is_inside_fit(session.model):
+    if session.is_training and is_being_fitted(session.model):
         raise RunStateError("finalize was called while fit is running. Call it after fit has returned.")
     check_class_names(request.class_names, session.model, None)
     evaluation, save_again = None, False
@@ -62,6 +62,7 @@ def finalize(session: Session, request: Request) -> Run:
         session.splits["test"] = evaluation.split
     if save_again or session.pending or _differs(session, evaluation):
         _change(session, evaluation, save_again=save_again)
+    session.let_go()
     return session.run
 
 
@@ -105,8 +106,7 @@ def _timeless(results: Results) -> bytes:
 
 
 def _same_stats(session: Session, stats: DatasetStats) -> bool:
-    options = session.options
-    wanted = dataset_stats(session.splits, session.class_names, options.dataset_source, options.data)
+    wanted = dataset_stats(session.splits, session.class_names, session.options.dataset_source)
     return document_bytes(stats.model_copy(update={"schema_reference": ""})) == document_bytes(wanted)
 
 

@@ -14,7 +14,10 @@ from archiver.errors import ArgumentError
 from archiver.naming import RunName
 from archiver.records.base import Json
 from archiver.storage.jsonable import jsonable
+from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Options:
 
     root: Path
     name: RunName
-    data: Json
+    data: dict[str, Data]
+    """By split: what is described instead of what `fit` was given."""
     class_names: tuple[str, ...] | None
     preprocessing: Json
     hyperparameters: Json
@@ -61,6 +65,25 @@ def checked_root(root: str | os.PathLike[str]) -> Path:
             f"Received root={str(root)!r}, but {nearest} cannot be written to. Expected a folder that can."
         )
     return path
+
+
+def checked_data(data: Any) -> dict[str, Data]:
+    """The data by split, from `data=`.
+
+    Raises:
+        ArgumentError: it is nothing that can be described.
+    """
+    if data is None:
+        return {}
+    splits = data if isinstance(data, dict) and set(data) <= set(SPLITS) else {"train": data}
+    found = {name: as_data(value) for name, value in splits.items()}
+    wrong = [name for name, value in found.items() if value is None]
+    if wrong or not found:
+        raise ArgumentError(
+            f"Received data= with {wrong[0] if wrong else 'no'} data of type {type(data).__name__}. Expected (x, y), "
+            "a data set, or a dict of these by 'train', 'validation', 'test'."
+        )
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def checked_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:

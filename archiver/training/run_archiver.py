@@ -43,7 +43,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         condition: what is trained on: the data set, the experimental condition.
         architecture: what is trained.
         config: how it is trained.
-        data: a description of the data, any JSON-like value.
+        data: what to describe instead of what `fit` is given (a generator hides the arrays behind it): `(x, y)`,
+            `(x, y, sample_weight)`, a data set, or a dict of these by "train", "validation", "test".
         class_names: one name per class number.
         preprocessing: what was done to the data before `fit`, any JSON-like value.
         hyperparameters: a dict, an `argparse.Namespace`, a dataclass.
@@ -87,7 +88,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self.options = Options(
             name=run_name(name, condition, architecture, config),
             root=checks.checked_root(root),
-            data=checks.plain(data),
+            data=checks.checked_data(data),
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
             hyperparameters=checks.plain(hyperparameters),

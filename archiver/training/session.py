@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +27,7 @@ from archiver.storage.journal import Journal
 from archiver.training import exits
 from archiver.training.background import Background, Task
 from archiver.training.best import BestWeights
-from archiver.training.capture import FitCall
+from archiver.training.capture import FitCall, is_being_fitted
 from archiver.training.checkpoints import save_checkpoint
 from archiver.training.describing import model_config
 from archiver.training.models import save_models
@@ -42,7 +44,7 @@ class Session:
         self.run = run
         self.version = version
         self.options = options
-        self.model = model
+        self._model = weakref.ref(model)
         self.journal = Journal(run.path)
         self.phase = -1
         self.epochs_done = 0
@@ -64,6 +66,15 @@ class Session:
         self._warned: set[str] = set()
         self._epoch_start = 0.0
         self._process_id = os.getpid()
+        self.thread_id = threading.get_ident()
+        self._is_closed = False
+        self._lock = threading.RLock()
+        """Held while an epoch or the training ends: the process may end at the same time, in another thread."""
+
+    @property
+    def model(self) -> Any:
+        """The model; the callback holds it, and a run that waits for its seal shall not."""
+        return self._model()
 
     @classmethod
     def begin(cls, options: Options, model: Any) -> Session:
@@ -75,7 +86,6 @@ class Session:
         run, version = claim(options.root, options.name, options.on_existing)
         session = cls(run, version, options, model)
         session.journal.keep_reserve()
-        exits.register(session)
         return session
 
     # -- steps that may fail
@@ -125,6 +135,8 @@ class Session:
         self.journal.keep_reserve()
         self.phase += 1
         self.is_training = True
+        self.thread_id = threading.get_ident()
+        exits.register(self)
         self.say("phase_started", phase=self.phase, process=this_process().model_dump())
         self._point_out_unfinished()
         has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
@@ -148,6 +160,11 @@ class Session:
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
+        with self._lock:
+            if not self._is_closed:
+                self._end_epoch(model, epoch, logs)
+
+    def _end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         seconds = time.perf_counter() - self._epoch_start
         self.epochs_done += 1
         metrics = {name: float(value) for name, value in logs.items() if is_number(value)}
@@ -160,14 +177,18 @@ class Session:
 
     def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
-        self.save(model)
-        self.is_training = False
-        self._say_status(status="complete", stop_reason=stop_reason)
-        self.finish()
+        with self._lock:
+            if self._is_closed:
+                return
+            self.save(model)
+            self.is_training = False
+            self._say_status(status="complete", stop_reason=stop_reason)
+            self.finish()
 
     def save(self, model: Any) -> None:
         """Write the model in all formats, the checkpoint, and the table of the weights."""
         started = time.perf_counter()
+        self.attempt("best weights", lambda: self.best.keep(self.weights_digest), layout.BEST_WEIGHTS)
         table = self.attempt("models", lambda: save_models(self.run, model, self.options.formats), layout.WEIGHTS)
         self.weights_digest = table.weights_digest if table else None
         if table:
@@ -199,6 +220,12 @@ class Session:
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
         self.attempt("seal", lambda: seal(self.run, self.journal))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Nothing is to be done when the process ends, once the archive is sealed and nothing waits."""
+        if self.run.seal_id is not None and not self.pending:
+            exits.release(self)
 
     def wait_for_background(self) -> None:
         """Wait for what runs beside the training, and record what failed."""
@@ -234,14 +261,19 @@ class Session:
                 self.note_exception(error)
             else:
                 self.is_training = False
-                note = "fit ended without returning; its exception was not seen"
-                self._say_status(status="failed", note=note)
+                self._say_status(status="failed", note=self._how_it_ended())
         if self.run.seal_id is None:
             self.finish()
 
+    def _how_it_ended(self) -> str:
+        if is_being_fitted(self.model):
+            return "the process ended while fit was running in another thread"
+        return "fit ended without returning; its exception was not seen"
+
     def close_at_exit(self) -> None:
         """The process ends."""
-        with contextlib.suppress(StorageError):
+        with self._lock, contextlib.suppress(StorageError):
+            self._is_closed = True
             self.settle()
             if self.pending:
                 unseal(self.run, self.journal)
@@ -255,6 +287,7 @@ class Session:
             self.attempt("added by the user", write)
         else:
             self.pending.append(write)
+            exits.register(self)
 
     def log(self, name: str, value: Any) -> None:
         """Record a value of the user's."""

@@ -25,6 +25,7 @@ class Tail(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, owner: Owner, callback_list: keras.callbacks.CallbackList) -> None:
         super().__init__()
         self.owner = owner
+        self.is_over = False
         self._callback_list = callback_list
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -36,7 +37,8 @@ class Tail(keras.callbacks.Callback):  # type: ignore[misc]
         try:
             self.owner.end_training(self.model)
         finally:
-            # Only as the last of the list: removing one in mid-iteration makes Keras skip the callback behind it.
+            # Only from the end of the list: removing one in mid-iteration makes Keras skip the callback behind it.
+            self.is_over = True
             callbacks = self._callback_list.callbacks
-            if callbacks and callbacks[-1] is self:
+            while callbacks and isinstance(callbacks[-1], Tail) and callbacks[-1].is_over:
                 callbacks.pop()

@@ -18,14 +18,25 @@ Note = Callable[[BaseException], None]
 _HOOKS = ("on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end", "on_train_end")
 
 
+class _Notes:
+    """Who wants to know of an exception: one wrapper serves all archives of a `fit`, and goes with the last."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Note] = []
+
+    def tell(self, error: BaseException) -> None:
+        for note in list(self.wanted):
+            note(error)
+
+
 class _Watched:
     """A context manager around another one. A class, since a generator would replace Ctrl-C by an error of its own."""
 
-    __slots__ = ("_inner", "_note")
+    __slots__ = ("_inner", "_notes")
 
-    def __init__(self, inner: Any, note: Note) -> None:
+    def __init__(self, inner: Any, notes: _Notes) -> None:
         self._inner = inner
-        self._note = note
+        self._notes = notes
 
     def __enter__(self) -> Any:
         return self._inner.__enter__()
@@ -36,10 +47,10 @@ class _Watched:
         try:
             swallowed: bool | None = self._inner.__exit__(kind, error, trace)
         except BaseException as raised:
-            self._note(raised)
+            self._notes.tell(raised)
             raise
         if error is not None and not swallowed:
-            self._note(error)
+            self._notes.tell(error)
         return swallowed
 
 
@@ -48,43 +59,54 @@ class ExceptionWatch:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._wrapped: list[tuple[Any, str]] = []
+        self._wrapped: list[tuple[Any, str, _Notes]] = []
 
     def install(self, epoch_iterator: Any, callback_list: Any) -> None:
         """Wrap what this `fit` uses; either may be None."""
         self.watch_iterator(epoch_iterator)
         if callback_list is not None:
             for name in _HOOKS:
-                self._wrap(callback_list, name, self._watched_call)
+                self._wrap(callback_list, name, _watched_call)
 
     def watch_iterator(self, epoch_iterator: Any) -> None:
         """Wrap the steps that run over `epoch_iterator`."""
         if epoch_iterator is not None and hasattr(epoch_iterator, "catch_stop_iteration"):
-            self._wrap(epoch_iterator, "catch_stop_iteration", self._watched_context)
+            self._wrap(epoch_iterator, "catch_stop_iteration", _watched_context)
 
     def remove(self) -> None:
-        """Take all wrappers away."""
+        """Take all wrappers away that nobody else watches through."""
         while self._wrapped:
-            owner, name = self._wrapped.pop()
-            with contextlib.suppress(AttributeError):
-                delattr(owner, name)
+            owner, name, notes = self._wrapped.pop()
+            notes.wanted.remove(self._note)
+            if not notes.wanted:
+                with contextlib.suppress(AttributeError):
+                    delattr(owner, name)
 
-    def _wrap(self, owner: Any, name: str, wrapper: Callable[[Any], Any]) -> None:
-        if name in vars(owner):
-            return
-        setattr(owner, name, wrapper(getattr(owner, name)))
-        self._wrapped.append((owner, name))
+    def _wrap(self, owner: Any, name: str, wrapper: Callable[[Any, _Notes], Any]) -> None:
+        notes = getattr(vars(owner).get(name), "archiver_notes", None)
+        if notes is None:
+            if name in vars(owner):
+                return
+            notes = _Notes()
+            wrapped = wrapper(getattr(owner, name), notes)
+            wrapped.archiver_notes = notes
+            setattr(owner, name, wrapped)
+        if self._note not in notes.wanted:
+            notes.wanted.append(self._note)
+            self._wrapped.append((owner, name, notes))
 
-    def _watched_context(self, function: Any) -> Any:
-        return lambda: _Watched(function(), self._note)
 
-    def _watched_call(self, function: Any) -> Any:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return function(*args, **kwargs)
-            except BaseException as error:
-                self._note(error)
-                raise
+def _watched_context(function: Any, notes: _Notes) -> Any:
+    return lambda: _Watched(function(), notes)
 
-        return call
+
+def _watched_call(function: Any, notes: _Notes) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            notes.tell(error)
+            raise
+
+    return call

@@ -4,7 +4,6 @@ The disk is stopped at every change of a file that a step makes (kills, half-wri
 the device), and at random ones in random rows of steps.
 """
 
-import itertools
 import os
 import re
 import shutil
@@ -139,6 +138,12 @@ def check_whole(run: Run, path: str, data: bytes) -> None:
         assert data == b"added " * 100
 
 
+def seals_of(run: Run) -> list[str]:
+    """All seals that an archive has had, in order."""
+    unsealed = [event.details["seal_id"] for event in events_named(run.journal.read(), "unsealed")]
+    return [*unsealed, run.seal_id] if run.seal_id else unsealed
+
+
 def check_chain(run: Run, seal_ids: list[str]) -> None:
     """Each seal names the one before it: in the journal, in the metadata and by the file it left."""
     events = run.journal.read().events
@@ -182,7 +187,7 @@ SCENARIOS = [("ended", "finish"), ("sealed", "change"), ("sealed", "next_phase")
 
 
 @pytest.mark.parametrize(("start", "name"), SCENARIOS, ids=[f"{start}-{name}" for start, name in SCENARIOS])
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("stop", ["kill", "torn", "full", "broken_once"])
 def test_every_stop_point(start: str, name: str, stop: Stop, starts: dict[str, Run], tmp_path: Path) -> None:
     step = STEPS[name]
     with Disk() as counting:
@@ -196,7 +201,7 @@ def test_every_stop_point(start: str, name: str, stop: Stop, starts: dict[str, R
 def stopped_there(step: Step, start: Run, tmp_path: Path, disk: Disk) -> bool:
     run = copied(start, tmp_path / str(disk.at))
     journal = Journal(run.path)
-    seal_ids = [run.seal_id] if run.seal_id else []
+    seal_ids = seals_of(run)
     before = contents(run)
     ended = stopped(step, run, journal, disk)
     check_data(run, before, may_change=step is next_phase)
@@ -256,10 +261,7 @@ def test_any_row_of_steps(start: str, row: list, same_process: bool, starts: dic
     with tempfile.TemporaryDirectory() as folder:
         run = copied(starts[start], Path(folder, "run"))
         journal = Journal(run.path)
-        seal_ids = [
-            *(event.details["seal_id"] for event in events_named(run.journal.read(), "unsealed")),
-            *([run.seal_id] if run.seal_id else []),
-        ]
+        seal_ids = seals_of(run)
         for name, stop in [*row, ("close", None)]:
             if not same_process:
                 journal = Journal(run.path)
@@ -336,8 +338,9 @@ def test_a_run_that_is_closed_late_ended_when_it_was_last_seen(starts: dict[str,
 
 def test_a_run_killed_at_any_line_of_its_journal_is_closed(tmp_path: Path) -> None:
     """Nothing but a folder and a part of a journal: the least that a claimed name can be."""
-    lines = tiny_run(tmp_path, status="interrupted", sealed=False).journal.path.read_bytes().splitlines(keepends=True)
-    for count in itertools.chain(range(len(lines) + 1)):
+    journal = tiny_run(tmp_path, status="interrupted", sealed=False).journal.path.read_bytes()
+    lines = re.sub(rb'"start_time_seconds":[0-9.]+', b'"start_time_seconds":0', journal).splitlines(keepends=True)
+    for count in range(len(lines) + 1):
         for rest in (b"", lines[count][:-1] if count < len(lines) else b"{"):
             folder = tmp_path / f"{count}_{len(rest)}_models"
             (folder / "configs").mkdir(parents=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -50,14 +51,21 @@ def assert_sealed(run: Run, logs: list[tuple[int, dict[str, float]]]) -> None:
     assert history_of(run) == logs
 
 
-def history_of(run: Run, phase: int = 0) -> list[tuple[int, dict[str, float]]]:
-    history = run.read(layout.HISTORY).phases[phase]
-    columns = history.metrics.items()
-    return [(epoch, {name: column[row] for name, column in columns}) for row, epoch in enumerate(history.epochs)]
+def history_of(run: Run) -> list[tuple[int, dict[str, float]]]:
+    """(epoch, metrics) of all phases."""
+    return [
+        (epoch, {name: column[row] for name, column in phase.metrics.items()})
+        for phase in run.read(layout.HISTORY).phases
+        for row, epoch in enumerate(phase.epochs)
+    ]
 
 
 def statuses(run: Run) -> list[str]:
     return [str(event.details["status"]) for event in events_named(run.journal.read(), "status")]
+
+
+def status_event(run: Run) -> dict[str, Any]:
+    return list(events_named(run.journal.read(), "status"))[-1].details
 
 
 # Exceptions that leave fit and end the script
@@ -196,6 +204,7 @@ def assert_interrupted_and_closed(ended: Ended) -> None:
 
 
 def assert_closed(run: Run, ended: Ended) -> None:
+    """`archiver finalize` seals what there is."""
     before = journal_logs(run)
     done = scripts.command("finalize", run.path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -203,6 +212,7 @@ def assert_closed(run: Run, ended: Ended) -> None:
     assert_epochs_kept(before, ended)
     assert_sealed(run, before)
     assert scripts.command("verify", run.path).returncode == 0
+    assert unfinished_runs(run.path.parent, run_name("run"), 2) == []
 
 
 def journal_logs(run: Run) -> list[tuple[int, dict[str, float]]]:
@@ -453,7 +463,8 @@ def test_the_process_ends_while_a_thread_trains(server: Server, tmp_path: Path) 
     assert ended.exit_code == 0
     run = run_of(ended)
     assert statuses(run) == ["failed"]
+    assert "while fit was running in another thread" in status_event(run)["note"]
     kept = journal_logs(run)
-    assert_epochs_kept(kept[:2], ended)
+    assert kept == ended.logs[: len(kept)]
     assert len(kept) >= 2
     assert_sealed(run, kept)
