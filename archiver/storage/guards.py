@@ -76,7 +76,7 @@ def find_tensor(entries: Mapping[str, TensorEntry], where: str, location: str) -
 
 @contextlib.contextmanager
 def reading(where: str, what: str) -> Iterator[None]:
-    """Turn whatever h5py, zipfile, zlib, struct and NumPy raise on broken bytes into a `DamagedFileError`."""
+    """Turn whatever zipfile, zlib, struct and NumPy raise on broken bytes into a `DamagedFileError`."""
     try:
         yield
     except ArchiverError:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_growth, find_tensor, reading
-from archiver.storage.hdf5_chunks import Index, bands, read_index, stored_bytes
+from archiver.storage.hdf5_chunks import Index, bands, read_index, require_few, stored_bytes
 from archiver.storage.hdf5_format import LAYOUT, Source, links, read_header, root_address
 from archiver.storage.hdf5_types import Dataset, dataset, unknown
 
@@ -36,6 +36,7 @@ class Hdf5Tensors:
         self._seen: dict[int, str] = {}
         self._datasets: dict[str, Dataset] = {}
         self._indexes: dict[str, Index] = {}
+        self._chunks = 0
         with reading(where, "the HDF5 structure"):
             self._survey(root_address(self._source))
         self.entries: dict[str, TensorEntry] = {
@@ -75,7 +76,9 @@ class Hdf5Tensors:
     def _add(self, path: str, found: Dataset, what: str) -> None:
         self._datasets[path] = found
         if found.layout.chunk is not None:
-            self._indexes[path] = read_index(self._source, found, what)
+            self._indexes[path] = index = read_index(self._source, found, what)
+            self._chunks += len(index)
+            require_few(self._source, self._chunks)
 
     def _check_object(self, address: int, path: str, depth: int, what: str) -> None:
         if address in self._seen:

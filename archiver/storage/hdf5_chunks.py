@@ -16,6 +16,8 @@ from archiver.storage.guards import check_growth
 from archiver.storage.hdf5_format import UNDEFINED, Source, leaves
 from archiver.storage.hdf5_types import GZIP, SHUFFLE, Dataset
 
+MAXIMAL_CHUNKS = 1_000_000
+"""Of all tensors of a file."""
 MAXIMAL_BAND_BYTES = 64 << 20
 """Of the chunks along the first axis that are put together at a time: what reading in C order needs in memory."""
 
@@ -48,9 +50,19 @@ def read_index(source: Source, found: Dataset, what: str) -> Index:
         source.refuse(f"{what} takes too much memory to read in order", received, f"at most {MAXIMAL_BAND_BYTES}")
     if found.layout.address == UNDEFINED:
         source.refuse(f"{what} was never written", f"{found.entry.size_bytes} bytes declared, 0 stored", "stored bytes")
+    expected = math.prod(-(-length // width) for length, width in zip(shape, chunk, strict=True))
+    require_few(source, expected)
     index = _collect(source, found)
+    if len(index) != expected:
+        raise ValueError(f"{len(index)} of {expected} chunks are there")
     check_growth(source.where, f"{what} is far larger than what is stored", found.entry.size_bytes, stored_bytes(index))
     return index
+
+
+def require_few(source: Source, count: int) -> None:
+    """Refuse more than `MAXIMAL_CHUNKS`."""
+    if count > MAXIMAL_CHUNKS:
+        source.refuse("too many chunks", count, f"at most {MAXIMAL_CHUNKS}")
 
 
 def stored_bytes(index: Index) -> int:
@@ -73,9 +85,6 @@ def _collect(source: Source, found: Dataset) -> Index:
             raise ValueError(f"a chunk at {start} is stored in {numbers[0]} bytes, more than it can need")
         source.require(leaf.child, int(numbers[0]))
         index[start] = Chunk(leaf.child, int(numbers[0]), int(numbers[1]))
-    expected = math.prod(-(-length // width) for length, width in zip(shape, chunk, strict=True))
-    if len(index) != expected:
-        raise ValueError(f"{len(index)} of {expected} chunks are there")
     return index
 
 

@@ -23,6 +23,8 @@ UNDEFINED = (1 << 64) - 1
 """The address of what is nowhere."""
 MAXIMAL_NAME_BYTES = 1024
 MAXIMAL_TREE_LEVEL = 32
+MAXIMAL_PIECE_BYTES = 64 << 20
+"""Of an object header, or of the names in a group."""
 
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, CONTINUATION, SYMBOL_TABLE = (
     0x1, 0x2, 0x3, 0x6, 0x7, 0x8, 0xB, 0x10, 0x11,
@@ -67,6 +69,8 @@ class Source:
         """`count` bytes of structure."""
         self.require(address, count)
         self.charge(count)
+        if count > MAXIMAL_PIECE_BYTES:
+            self.refuse("a part of its structure is too large", f"{count} bytes", f"at most {MAXIMAL_PIECE_BYTES}")
         data = bytearray(count)
         self.read_into(address, memoryview(data))
         return bytes(data)

@@ -113,7 +113,7 @@ def _float_name(message: bytes, size: int) -> str:
 def _layout(source: Source, header: dict[int, bytes], entry: TensorEntry, what: str) -> Layout:
     message = header[LAYOUT]
     version, kind = message[0], message[1]
-    if version != 3 or kind not in (_COMPACT, _CONTIGUOUS, _CHUNKED):  # noqa: PLR2004 - see the package's docstring
+    if version != 3 or kind not in (_COMPACT, _CONTIGUOUS, _CHUNKED):  # noqa: PLR2004 - see hdf5_format
         received = f"layout version {version}, class {kind}"
         source.refuse(f"{what} is not stored in the plain way", received, "version 3, no virtual datasets")
     filters = _filters(source, header.get(FILTERS), what)

@@ -69,7 +69,8 @@ class NpzTensors:
         what = f"member {name[:200]!r}"
         if not name.endswith(SUFFIX):
             raise DamagedFileError(f"{self._where}: {what} is no array. Expected a name that ends with {SUFFIX}.")
-        with self._archive.open(name) as member, reading(self._where, what):
+        # In place where it can be: a CRC that is wrong must not hide which of the arrays is damaged, and which are not.
+        with self._archive.window(name) or self._archive.open(name) as member, reading(self._where, what):
             header = _read_header(member, self._where, what)
             size = header.header_bytes + math.prod(header.shape) * header.dtype.itemsize
         received = self._archive.members[name].file_size

@@ -153,8 +153,8 @@ def delete_folder(subject: Subject, draw: Any) -> Damage:
 
 
 NEW_NAMES = st.sampled_from(
-    [".hidden", "Thumbs.db", "manifest-md5.txt.bak", "manifest-sha512.txt", ".tmp-1-left", "readme.md", "a b", "ä", "a\u0308",
-     "x\ny", "-rf", "~", "\u202etxt.exe", "README.md ", "journal.jsonl~"]
+    [".hidden", "Thumbs.db", "manifest-md5.txt.bak", "manifest-sha512.txt", ".tmp-1-left", "readme.md", "a b", "ä",
+     "a\u0308", "x\ny", "-rf", "~", "\u202etxt.exe", "README.md ", "journal.jsonl~"]
 ) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=20).filter(
     lambda name: name not in (".", "..")
 )  # fmt: skip
@@ -201,8 +201,10 @@ def replay(subject: Subject, draw: Any) -> Damage:
     """A file is replaced by its older self, from the seal before."""
     known = [name for name in subject.files if name in subject.older]
     name = draw(st.sampled_from([n for n in known if subject.older[n] != subject.path(n).read_bytes()]))
-    subject.write(name, subject.older[name])
-    return Damage(f"older {name}", frozenset({name}))
+    old, new = subject.path(name).read_bytes(), subject.older[name]
+    subject.write(name, new)
+    lines = set(old.split(b"\n")) ^ set(new.split(b"\n")) if name == SEAL else set()
+    return Damage(f"older {name}", frozenset({name}), frozenset(line_at(line, 0) for line in lines))
 
 
 def link(subject: Subject, draw: Any) -> Damage:
@@ -246,7 +248,8 @@ def rename(subject: Subject, draw: Any) -> Damage:
     assume(new != name and not os.path.lexists(subject.path(new)))
     subject.path(new).parent.mkdir(parents=True, exist_ok=True)
     subject.path(name).rename(subject.path(new))
-    return Damage(f"{name} renamed to {new}", frozenset({name, new}))
+    # Without the last manifest the archive is not sealed, and any file may be new.
+    return Damage(f"{name} renamed to {new}", frozenset({name} if name == SEAL else {name, new}))
 
 
 def upper_case(subject: Subject, draw: Any) -> Damage:

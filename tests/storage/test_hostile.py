@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from archiver.errors import ArgumentError, DamagedFileError, StorageError, UnsafeFileError
-from archiver.storage import guards, hdf5, npz_tensors, zips
+from archiver.storage import guards, hdf5, hdf5_chunks, hdf5_format, npz_tensors, zips
 from archiver.storage.keras_config import find_code, read_keras_config
 from archiver.storage.npz import read_npz_array, write_npz
 from archiver.storage.tensors import open_tensors
@@ -82,6 +82,27 @@ def test_too_many_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(read_all(tmp_path / "x.h5", "h5")) == 11
     monkeypatch.setattr(hdf5, "MAXIMAL_OBJECTS", 12)
     with pytest.raises(UnsafeFileError, match="too many objects"):
+        read_all(tmp_path / "x.h5", "h5")
+
+
+def test_too_many_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5(tmp_path / "x.h5") as file:
+        for name in "ab":
+            file.create_dataset(name, data=np.ones(10), chunks=(2,))
+    monkeypatch.setattr(hdf5_chunks, "MAXIMAL_CHUNKS", 10)
+    assert len(read_all(tmp_path / "x.h5", "h5")) == 3
+    for limit in (9, 4):
+        monkeypatch.setattr(hdf5_chunks, "MAXIMAL_CHUNKS", limit)
+        with pytest.raises(UnsafeFileError, match="too many chunks"):
+            read_all(tmp_path / "x.h5", "h5")
+
+
+def test_a_large_object_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5(tmp_path / "x.h5") as file:
+        for index in range(5):
+            file["good"].attrs[f"{index}"] = np.bytes_(b"x" * 1000)
+    monkeypatch.setattr(hdf5_format, "MAXIMAL_PIECE_BYTES", 1000)
+    with pytest.raises(UnsafeFileError, match="part of its structure is too large"):
         read_all(tmp_path / "x.h5", "h5")
 
 

@@ -194,6 +194,6 @@ def test_many_tensors_and_large_chunk_trees() -> None:
         file["odd"] = np.arange(300_007, dtype=">f8")
         file["attributes"] = 1
         for index in range(7):
-            file["attributes"].attrs[f"name {index}"] = "x" * 8000
+            file["attributes"].attrs[f"name {index}"] = np.bytes_(b"x" * 8000)
 
     assert_read_like_h5py(write)

@@ -468,3 +468,121 @@ def test_the_process_ends_while_a_thread_trains(server: Server, tmp_path: Path) 
     assert kept == ended.logs[: len(kept)]
     assert len(kept) >= 2
     assert_sealed(run, kept)
+
+
+# Trainings that return early: fit returns, so the archive is complete, and says why there are no more epochs
+
+
+class Digests(keras.callbacks.Callback):
+    """The digest of the weights at the end of each epoch."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.seen: list[str] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seen.append(weights_digest(self.model.weights))
+
+
+def trained(root: Path, *callbacks: Any, rate: float = 0.1, **arguments: Any) -> tuple[Run, keras.Model, dict[str, Any]]:
+    """A run of four epochs at most, its model, and Keras' history."""
+    keras.utils.set_random_seed(5)
+    model = small.model()
+    model.compile(keras.optimizers.SGD(rate), loss="sparse_categorical_crossentropy")
+    archive = archiver.RunArchiver(root, name="run")
+    given = {"epochs": 4, "batch_size": 16, "verbose": 0} | arguments
+    history = model.fit(*small.arrays(), callbacks=[*callbacks, archive], **given).history
+    run = archive.run
+    assert statuses(run) == ["complete"]
+    epochs = range(given.get("initial_epoch", 0), len(history.get("loss", ())) + given.get("initial_epoch", 0))
+    rows = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+    assert repr(history_of(run)) == repr(list(zip(epochs, rows, strict=True))), "as Keras has it, NaN for NaN"
+    assert archiver.verify(run.path, deep=True).findings == ()
+    return run, model, history
+
+
+class TooFast(keras.callbacks.Callback):
+    """Trains at an absurd rate from the second epoch on."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            self.model.optimizer.learning_rate = 1e38
+
+
+@pytest.mark.parametrize(("stops", "reason"), [(True, "nan"), (False, "epochs")])
+def test_nan(stops: bool, reason: str, tmp_path: Path) -> None:
+    run, _, history = trained(tmp_path, TooFast(), *([keras.callbacks.TerminateOnNaN()] if stops else []))
+    first = [math.isfinite(loss) for loss in history["loss"]].index(False)
+    assert first in (1, 2)
+    assert len(history["loss"]) == (first + 1 if stops else 4)
+    assert run.status.stop_reason == reason
+    results = run.read(layout.RESULTS)
+    assert results.stop_reason == reason
+    assert results.first_non_finite_loss == {"phase": 0, "epoch": first}
+    assert results.best_epoch.epoch == int(np.nanargmin(history["loss"]))  # type: ignore[union-attr]
+
+
+def worse_from(epoch: int) -> keras.callbacks.Callback:
+    """Spoils the weights at the beginning of each epoch from `epoch` on, so that the one before stays the best."""
+
+    def spoil(current: int, logs: Any = None) -> None:
+        if current >= epoch:
+            model = callback.model
+            model.set_weights([weights + current for weights in model.get_weights()])
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=spoil)
+    return callback
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_early_stopping(restores: bool, tmp_path: Path) -> None:
+    digests = Digests()
+    stopping = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=restores)
+    run, model, history = trained(
+        tmp_path, digests, worse_from(2), stopping, epochs=9, validation_data=small.arrays(seed=1), rate=0.001
+    )
+    best = int(np.argmin(history["val_loss"]))
+    assert (best, len(digests.seen)) == (1, 4)
+    assert run.status.stop_reason == "early_stopping"
+    results = run.read(layout.RESULTS)
+    assert (results.best_epoch.epoch, results.best_epoch.monitor) == (best, "val_loss")  # type: ignore[union-attr]
+    assert results.best_epoch.weights_digest == digests.seen[best]  # type: ignore[union-attr]
+    assert results.weights_digest == weights_digest(model.weights) == digests.seen[best if restores else -1]
+    assert run.has(layout.BEST_WEIGHTS) is not restores
+    assert results.best_epoch.file == (None if restores else layout.BEST_WEIGHTS.path("run"))  # type: ignore[union-attr]
+    kept = layout.WEIGHTS_H5 if restores else layout.BEST_WEIGHTS
+    model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+    model.load_weights(run.path_of(kept))
+    assert weights_digest(model.weights) == digests.seen[best]
+
+
+def test_early_stopping_that_did_not_stop(tmp_path: Path) -> None:
+    run, _, history = trained(tmp_path, keras.callbacks.EarlyStopping(monitor="loss", patience=9))
+    assert len(history["loss"]) == 4
+    assert run.status.stop_reason == "epochs"
+
+
+def test_a_callback_of_the_users_stops(tmp_path: Path) -> None:
+    def stop(epoch: int, logs: Any) -> None:
+        stopper.model.stop_training = epoch == 1
+
+    stopper = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    run, _, history = trained(tmp_path, stopper, keras.callbacks.TerminateOnNaN())
+    assert len(history["loss"]) == 2
+    assert run.status.stop_reason == "user"
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"epochs": 3, "initial_epoch": 3}, {"epochs": 2, "initial_epoch": 7}])
+def test_no_epoch_at_all(arguments: dict[str, int], tmp_path: Path) -> None:
+    run, model, history = trained(tmp_path, **arguments)
+    assert history == {}
+    assert run.status.stop_reason == "epochs"
+    results = run.read(layout.RESULTS)
+    assert (results.epoch_count, results.phase_count, results.final_metrics) == (0, 1, {})
+    assert results.weights_digest == weights_digest(model.weights)
+    assert run.read(layout.TRAIN_CONFIG).phases[0].epochs == arguments["epochs"]
+
+
+def test_initial_epoch(tmp_path: Path) -> None:
+    run, _, history = trained(tmp_path, epochs=5, initial_epoch=3)
+    assert [epoch for epoch, _ in history_of(run)] == [3, 4]
+    assert len(history["loss"]) == 2
