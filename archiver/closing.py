@@ -50,8 +50,11 @@ def write_history(run: Run) -> None:
 
 
 def write_results(run: Run, test: TestResults | Unavailable | None = None) -> None:
-    """Write the results; `test` as for `outcome`."""
-    run.write(layout.RESULTS, outcome(run, test)[1])
+    """Write the results; `test` as for `outcome`. Predictions of weights that are no longer there go with theirs."""
+    results = outcome(run, test)[1]
+    run.write(layout.RESULTS, results)
+    if isinstance(results.test, Unavailable):
+        files.remove(run.path_of(layout.PREDICTIONS))
 
 
 def close_unfinished(run: Run, *, force: bool = False) -> str:

@@ -133,12 +133,13 @@ def _note_unsealed(run: Run, journal: Journal) -> None:
 
 @contextlib.contextmanager
 def changing(run: Run, journal: Journal | None = None) -> Iterator[None]:
-    """Unseal, let the body change the archive, and seal; when the body raises, what it left is sealed all the same."""
+    """Unseal, let the body change the archive, and seal.
+
+    When the body raises, the archive stays unsealed: what is derived from its data may not have been written anew.
+    """
     unseal(run, journal)
-    try:
-        yield
-    finally:
-        seal(run, journal)
+    yield
+    seal(run, journal)
 
 
 def _report(run: Run, journal: Journal) -> str:

@@ -26,7 +26,7 @@ from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
 from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
 
-ROUNDS = 9
+ROUNDS = int(os.environ.get("ROUNDS", "9"))
 STEPS = 1000
 EPOCHS = 40
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archiver import layout
 from archiver._resources import resource_folder
-from archiver.archive.completeness import missing_files
+from archiver.archive.completeness import excused_files, missing_files
 from archiver.archive.outcome import build_history
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.errors import ArchiverError
@@ -36,6 +36,7 @@ def check(inspection: Inspection) -> None:
 
 
 def _check_agreement(inspection: Inspection, journal: JournalContents | None, records: Records) -> None:
+    inspection.excused = excused_files(journal) if journal is not None else set()
     _check_completeness(inspection, journal)
     _check_schemas(inspection, records)
     if journal is not None:
@@ -145,7 +146,7 @@ def _check_history(inspection: Inspection, journal: JournalContents, records: Re
         return
     if history is not None and _document(history) != _document(derived):
         path = layout.HISTORY.path(run.name)
-        inspection.find("disagreement", path, f"is not what {layout.JOURNAL.pattern} tells of the epochs")
+        _disagree(inspection, path, f"is not what {layout.JOURNAL.pattern} tells of the epochs")
     if results is None:
         return
     path = layout.RESULTS.path(run.name)
@@ -156,7 +157,15 @@ def _check_history(inspection: Inspection, journal: JournalContents, records: Re
     for name, expected in counts.items():
         received = getattr(results, name)
         if received != expected:
-            inspection.find("disagreement", f"{path}#/{name}", f"received {received}, expected {expected} (journal)")
+            _disagree(inspection, f"{path}#/{name}", f"received {received}, expected {expected} (journal)")
+
+
+def _disagree(inspection: Inspection, path: str, message: str) -> None:
+    """Report a fault, unless the journal says that the file could not be written: then it may be an older one."""
+    if path.partition("#")[0] in inspection.excused:
+        inspection.inform("disagreement", path, f"{message}; the journal says that it could not be written")
+    else:
+        inspection.find("disagreement", path, message)
 
 
 def _document(record: Record) -> str:
@@ -172,28 +181,28 @@ def _check_weights(inspection: Inspection, records: Records) -> None:
     model: Any = records.get("model_config")
     if model is not None and isinstance(model.parameters, ParameterCounts) and model.parameters.total != total:
         path = f"{layout.MODEL_CONFIG.path(name)}#/parameters/total"
-        inspection.find("disagreement", path, f"received {model.parameters.total}, expected {total} (table of weights)")
+        _disagree(inspection, path, f"received {model.parameters.total}, expected {total} (table of weights)")
     for kind, expected_in in (("results", layout.RESULTS), ("checkpoint", layout.CHECKPOINT_STATE)):
         record: Any = records.get(kind)
         digest = getattr(record, "weights_digest", None)
         if isinstance(digest, str) and digest != weights.weights_digest:
             path = f"{expected_in.path(name)}#/weights_digest"
-            inspection.find("disagreement", path, f"received {digest}, expected {weights.weights_digest}")
+            _disagree(inspection, path, f"received {digest}, expected {weights.weights_digest}")
     results: Any = records.get("results")
     test = getattr(results, "test", None)
     if test is not None and not isinstance(test, Unavailable) and test.weights_digest != weights.weights_digest:
         path = f"{layout.RESULTS.path(name)}#/test/weights_digest"
-        inspection.find("disagreement", path, "the test results are those of other weights")
+        _disagree(inspection, path, "the test results are those of other weights")
     _check_format_files(inspection, weights)
 
 
 def _check_format_files(inspection: Inspection, weights: Any) -> None:
     for kind, part in weights.formats.items():
         path = f"{layout.WEIGHTS.path(inspection.run.name)}#/formats/{kind}"
-        if part.file is not None and part.file not in inspection.sizes:
-            inspection.find("missing", part.file, f"is there according to {path}")
-        elif part.file is None:
+        if part.file is None:
             inspection.inform("not_comparable", path, f"was not written: {part.unavailable}")
+        elif part.file not in inspection.sizes and ("missing", part.file) not in inspection.reported:
+            inspection.find("missing", part.file, f"is there according to {path}")
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -41,8 +41,12 @@ class Finding:
 
     def describe(self) -> str:
         """One line for a reader, without control characters."""
-        text = f"[{self.code}] {self.path}: {self.message}" if self.path else f"[{self.code}] {self.message}"
-        return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+        return printable(f"[{self.code}] {self.path}: {self.message}" if self.path else f"[{self.code}] {self.message}")
+
+
+def printable(text: str) -> str:
+    """`text` on one line: what a stranger wrote must not move the cursor or turn the text around."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 @dataclass(frozen=True)

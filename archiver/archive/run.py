@@ -18,7 +18,7 @@ from archiver.records.base import Record
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
 from archiver.storage.journal import JOURNAL_NAME, Journal, events_named
-from archiver.storage.manifests import MAXIMAL_MANIFEST_BYTES
+from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
 from archiver.storage.reading import read_below
 
 R = TypeVar("R", bound=Record)
@@ -110,7 +110,7 @@ class Run:
 
 def is_archive(folder: Path) -> bool:
     """Whether the folder looks like an archive, whole or not."""
-    return any((folder / name).exists() for name in (JOURNAL_NAME, layout.MANIFEST_BLAKE3.pattern))
+    return any(os.path.lexists(folder / name) for name in (JOURNAL_NAME, *MANIFEST_NAMES.values()))
 
 
 def find_archives(path: Path) -> list[Path]:
@@ -140,7 +140,13 @@ def _name_of(folder: Path) -> str:
     name = created.details.get("name") if created else None
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    configs = folder / "configs"
-    records = [path for path in os.listdir(configs) if path.endswith("_run.json")] if configs.is_dir() else []
+    records = [path for path in _names(folder / "configs") if path.endswith("_run.json")]
     name = records[0] if len(records) == 1 else folder.resolve().name
     return name.removesuffix("_run.json").removesuffix(FOLDER_SUFFIX)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -35,6 +35,8 @@ class Inspection:
     """`{algorithm: {path: digest}}` of the manifests that are there."""
     damaged: set[str] = field(default_factory=set)
     """Files whose bytes are not those that were sealed."""
+    excused: set[str] = field(default_factory=set)
+    """Files of which the journal says that they could not be written."""
     tensors_checked: int = 0
     reported: set[tuple[FindingCode, str]] = field(default_factory=set)
 

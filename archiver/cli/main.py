@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
 
+from archiver.archive.findings import printable
 from archiver.errors import ArchiverError
 from archiver.version import __version__
 
@@ -53,6 +55,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; errors of archiver become one message and their exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may be no text, or none in this encoding
     try:
         status = cli.main(args=arguments, prog_name="archiver", standalone_mode=False)
     except click.ClickException as error:
@@ -61,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:
         status = INTERRUPTED_EXIT_CODE
     except ArchiverError as error:
-        click.echo(f"archiver: {error}", err=True)
+        click.echo("\n".join(printable(line) for line in f"archiver: {error}".splitlines()), err=True)
         status = error.exit_code
     except BrokenPipeError:
         sys.stderr.close()

@@ -36,22 +36,29 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
       archiver verify runs/digits_cnn_base_models
       archiver verify --deep --format json runs
     """
-    from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
 
-    archives = [found for path in paths for found in find_archives(path)]
+    archives = [found for path in paths for found in _archives(path)]
     reports = []
     with _progress(len(archives), form) as advance:
         for path in archives:
             reports.append(verify(path, algorithm=algorithm, deep=deep))
             advance()
-    if not reports:
-        raise click.UsageError(f"no archive in {', '.join(map(str, paths))}")
     click.echo(_as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)))
     if form == "text" and len(reports) > 1:
         whole = sum(report.is_whole for report in reports)
         click.echo(f"\n{whole} of {len(reports)} archives are whole")
     return 0 if all(report.is_whole for report in reports) else 1
+
+
+def _archives(path: Path) -> list[Path]:
+    """What there is to verify; a path without any is an error before the first archive is read."""
+    from archiver.archive.run import Run, find_archives
+
+    found = find_archives(path)
+    if not found or found == [path]:
+        Run.open(path)
+    return found
 
 
 class _progress:  # noqa: N801 - used as a function
@@ -82,14 +89,17 @@ class _progress:  # noqa: N801 - used as a function
 def _as_json(reports: list[VerifyReport]) -> str:
     import json
 
-    return json.dumps([report.as_json() for report in reports], indent=2, ensure_ascii=False)
+    # In ASCII, since the name of a file may be no text at all, and the terminal may have another encoding.
+    return json.dumps([report.as_json() for report in reports], indent=2)
 
 
 def _as_text(report: VerifyReport) -> str:
+    from archiver.archive.findings import printable
+
     head = f"{report.path}: {'whole' if report.is_whole else f'{len(report.findings)} finding(s)'}"
     lines = [head, f"  status: {report.status}", f"  {report.checked()}"]
     if report.seal_id:
         lines.append(f"  seal id: {report.seal_id}")
     lines += [f"  FINDING {finding.describe()}" for finding in report.findings]
     lines += [f"  note: {finding.describe()}" for finding in report.information]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

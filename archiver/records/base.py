@@ -28,7 +28,10 @@ def _read_real(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         # pydantic makes a finding of a ValueError only
         raise ValueError(f'received {value!r}, expected a number, "NaN", "Infinity" or "-Infinity"')  # noqa: TRY004
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("received a whole number of more than 308 digits, expected one that fits float64") from None
 
 
 def write_real(value: float) -> float | str:

@@ -79,7 +79,8 @@ class PhaseOptimizer(Part):
     """The optimizer of one call of `fit`, as it was when training began."""
 
     phase: Count
-    class_name: str
+    class_name: str | None
+    """None for a model without one: a training loop of the user's own."""
     config: Json
     learning_rate: Real | Unavailable
     """The rate at the first step."""

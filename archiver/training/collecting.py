@@ -1,4 +1,4 @@
-"""What is collected when `fit` begins: what identifies the run at once, what takes long on the background thread."""
+"""What is collected when `fit` begins: what identifies the run at once, what takes long beside the training."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from archiver.collect.processor import collect_cpu_details
 from archiver.collect.source import copy_source
 from archiver.collect.source_files import entry_file
 from archiver.collect.system import collect_system
-from archiver.records.base import local_offset_seconds, utc_now
+from archiver.records.base import Json, Unavailable, local_offset_seconds, utc_now
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
 from archiver.training import describing
+from archiver.training.background import Job, Task
 from archiver.training.capture import FitCall
 from archiver.training.datasets import Data, dataset_stats, describe_split
 from archiver.training.framework import framework_state
 from archiver.training.session import Session
 from archiver.version import __version__
+
+PATIENCE_SECONDS = 0.1
+"""How long the end of a training waits for the details of the CPU, which take a second to find."""
 
 
 def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
@@ -70,20 +74,21 @@ def _run_record(session: Session) -> RunRecord:
 def _collect_environment(session: Session) -> None:
     run = session.run
     if session.attempt("system", lambda: _write_system(run), layout.SYSTEM):
-        details = session.background.submit(lambda: _write_cpu_details(run))
-        session.tasks.append(("cpu details", layout.SYSTEM, details))
+        details = Task(collect_cpu_details)
+        job = Job("cpu details", layout.SYSTEM, details, lambda found: _write_cpu_details(run, found), PATIENCE_SECONDS)
+        session.jobs.append(job)
     session.attempt("packages", lambda: run.write(layout.PACKAGES, collect_packages()), layout.PACKAGES)
     session.attempt("git", lambda: _write_git(run), layout.GIT)
     session.attempt("source", lambda: run.write(layout.SOURCE, copy_source(run.path)), layout.SOURCE)
 
 
 def _write_system(run: Run) -> bool:
-    run.write(layout.SYSTEM, collect_system(run.path, framework_state()))
+    not_yet = Unavailable(unavailable="the training ended before it was known")
+    run.write(layout.SYSTEM, collect_system(run.path, framework_state(), not_yet))
     return True
 
 
-def _write_cpu_details(run: Run) -> None:
-    details = collect_cpu_details()
+def _write_cpu_details(run: Run, details: Json | Unavailable) -> None:
     run.write(layout.SYSTEM, run.read(layout.SYSTEM).model_copy(update={"cpu_details": details}))
 
 
@@ -121,7 +126,7 @@ def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> N
 
 
 def _collect_data(session: Session, call: FitCall) -> None:
-    """Fingerprints read the arrays in full: on the background thread, which also writes the record."""
+    """Fingerprints read the arrays in full: beside the training, by a thread that also writes the record."""
     suffix = "" if session.phase == 0 else f"_{session.phase + 1}"
     splits = {name + suffix: data for name, data in (_seen_data(call) | session.options.data).items()}
 
@@ -130,7 +135,7 @@ def _collect_data(session: Session, call: FitCall) -> None:
             session.splits[name] = describe_split(*data)
         write_dataset_stats(session)
 
-    session.tasks.append(("dataset stats", layout.DATASET_STATS, session.background.submit(describe)))
+    session.jobs.append(Job("dataset stats", layout.DATASET_STATS, Task(describe)))
 
 
 def _seen_data(call: FitCall) -> dict[str, Data]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,10 @@ def unpack(test_data: Any, steps: int | None) -> tuple[Any, Any, Any]:
     if data_kind(test_data) == "generator":
         if steps is None:
             raise DataError("Received a generator as test_data without steps=. Expected the number of batches to draw.")
-        return _Batches([next(test_data) for _ in range(steps)]), None, None
+        batches = list(itertools.islice(test_data, steps))
+        if len(batches) < steps:
+            raise DataError(f"Received a generator that ended after {len(batches)} batches. Expected steps={steps}.")
+        return _Batches(batches), None, None
     data = as_data(test_data)
     if data is not None and (data[1] is not None or data_kind(data[0]) != "arrays"):
         return data

@@ -25,7 +25,7 @@ from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import exits
-from archiver.training.background import Background, Task
+from archiver.training.background import Job
 from archiver.training.best import BestWeights
 from archiver.training.capture import FitCall, is_being_fitted
 from archiver.training.checkpoints import save_checkpoint
@@ -59,8 +59,7 @@ class Session:
         self.best = BestWeights(run, self.journal, options.monitor)
         self.unfinished: list[Run] = []
         """Earlier runs of the same name that had not ended when this one began."""
-        self.background = Background()
-        self.tasks: list[tuple[str, layout.ArchiveFile, Task]] = []
+        self.jobs: list[Job] = []
         self.pending: list[Callable[[], None]] = []
         """What `log` and `add_file` were given after the seal; written by the next change."""
         self._warned: set[str] = set()
@@ -229,9 +228,10 @@ class Session:
 
     def wait_for_background(self) -> None:
         """Wait for what runs beside the training, and record what failed."""
-        for step, file, task in self.tasks:
-            self.attempt(step, task.result, file)
-        self.tasks.clear()
+        for job in self.jobs:
+            if job.task.is_done(job.patience_seconds):
+                self.attempt(job.step, job.finish, job.file)
+        self.jobs.clear()
 
     def write_pending(self) -> None:
         """Write what `log` and `add_file` were given while the archive was sealed."""

@@ -110,12 +110,14 @@ def is_data(path: str, name: str) -> bool:
 def check_data(run: Run, before: dict[str, bytes], *, may_change: bool) -> None:
     """Nothing is lost or torn; where the step brought in new data, each file is the old or the new one, whole."""
     after = contents(run)
+    replaced = {file.path(run.name) for file in (layout.WEIGHTS, layout.CHECKPOINT_STATE, layout.BEST_WEIGHTS)}
     for path in filter(lambda path: is_data(path, run.name), before):
+        if path == layout.PREDICTIONS.path(run.name):
+            continue  # goes with the weights that made it
         if not may_change:
             assert after.get(path) == before[path], path
-        elif path not in (layout.WEIGHTS.path(run.name), layout.CHECKPOINT_STATE.path(run.name)):
-            best = layout.BEST_WEIGHTS.path(run.name)
-            assert path in after or path == best, path
+        else:
+            assert path in after or path in replaced, path
     old, new = parse_journal(before[layout.JOURNAL.pattern]), parse_journal(after[layout.JOURNAL.pattern])
     assert new.events[: len(old.events)] == old.events
     assert not new.faults
@@ -311,6 +313,29 @@ def test_opening_and_sealing_again_keeps_all_but_the_seal(starts: dict[str, Run]
         *MANIFEST_NAMES.values(),
     }  # fmt: skip
     assert after[PREVIOUS_SEAL] == before[layout.MANIFEST_BLAKE3.pattern]
+
+
+def test_a_change_that_fails_leaves_the_archive_open(starts: dict[str, Run], tmp_path: Path) -> None:
+    run = copied(starts["sealed"], tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt), changing(run):
+        add_phase(run, sealed=False)
+        raise KeyboardInterrupt
+    assert not check_archive(run)
+    finish(run, run.journal)
+    assert check_archive(run, deep=True)
+
+
+def test_an_old_history_that_could_not_be_replaced_is_excused(starts: dict[str, Run], tmp_path: Path) -> None:
+    run = copied(starts["sealed"], tmp_path / "a")
+    add_phase(run, sealed=False)
+    for file in (layout.HISTORY, layout.RESULTS):
+        run.journal.append("step_failed", step="planted", file=file.path(run.name), exception=None)
+    seal(run)
+    report = verify(run.path, deep=True)
+    assert report.findings == ()
+    said = [finding.path for finding in report.information if finding.code == "disagreement"]
+    assert said[0] == layout.HISTORY.path(run.name)
+    assert {path.partition("#")[0] for path in said[1:]} == {layout.RESULTS.path(run.name)}
 
 
 def test_writing_test_results_again_needs_the_same_weights(starts: dict[str, Run], tmp_path: Path) -> None:

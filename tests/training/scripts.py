@@ -117,6 +117,26 @@ def fit(*callbacks, data=(x, y), **arguments):
 
 '''
 
+CLAIM_AND_DIE = """
+import os
+from pathlib import Path
+from archiver.archive.claiming import claim
+from archiver.naming import run_name
+
+claim(Path("."), run_name("run"), "version")
+os._exit(9)
+"""
+
+
+def claim_one(root: str, barrier: Any, claimed: Any) -> None:
+    """Claim a name together with other processes. Lives here, where nothing imports TensorFlow."""
+    from archiver.archive.claiming import claim
+    from archiver.naming import run_name
+
+    barrier.wait()
+    run, version = claim(Path(root), run_name("run"), "version")
+    claimed.put((version, run.path.name, os.getpid()))
+
 
 @dataclass
 class Ended:
@@ -249,6 +269,7 @@ def run_code(folder: Path, code: str) -> Ended:
 
 
 def _run(arguments: list[str], folder: Path) -> Ended:
+    folder.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, *arguments]
     done = subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     return Ended(folder, done.returncode, done.stderr)

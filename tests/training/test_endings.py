@@ -244,13 +244,9 @@ def test_a_process_that_ends_at_once(hook: str, exit_code: int, server: Server, 
 
 def test_killed_before_the_first_record(tmp_path: Path) -> None:
     """Between the claim of the name and the record of the run."""
-    script = (
-        "import os, sys\nfrom pathlib import Path\nfrom archiver.archive.claiming import claim\n"
-        "from archiver.naming import run_name\nclaim(Path('runs'), run_name('run'), 'version')\nos._exit(9)"
-    )
-    ended = scripts.run_code(tmp_path, script)
+    ended = scripts.run_code(tmp_path / "runs", scripts.CLAIM_AND_DIE)
     assert ended.exit_code == 9
-    assert_interrupted_and_closed(ended)
+    assert_interrupted_and_closed(Ended(tmp_path, ended.exit_code, ended.errors))
 
 
 @pytest.mark.stress

@@ -37,8 +37,16 @@ def train(root, name, callbacks=(), finalize=True):
     return weights_digest(model.weights), archive.run, mine
 
 
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """These trainings are shorter than it takes to find out about the CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archiver.training.collecting.PATIENCE_SECONDS", 30)
+        yield
+
+
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(patience, tmp_path_factory):
     """The weights of an undisturbed training, and the names of all steps."""
     steps: list[str] = []
     attempt = Session.attempt

@@ -1,0 +1,45 @@
+"""Changing an archive behind its own back: what hashes alone would hide."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from archiver.archive.run import Run
+from archiver.sealing import changing
+from archiver.storage.digests import ALGORITHMS, bytes_digests
+from archiver.storage.hashing import hash_files, regular_files
+from archiver.storage.manifests import MANIFEST_NAMES, format_manifest
+
+Edit = Callable[[Any], None]
+
+
+def edit_json(path: Path, edit: Edit) -> None:
+    """Change a document in place."""
+    document = json.loads(path.read_bytes())
+    edit(document)
+    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
+def edit_and_seal(run: Run, path: str, edit: Edit) -> None:
+    """Change a document, and seal the archive as archiver does: everything that is derived is written anew."""
+    with changing(run):
+        edit_json(run.path / path, edit)
+
+
+def rewrite_manifests(folder: Path) -> None:
+    """Write the manifests of what is there and nothing else: journal, README and metadata stay as they are."""
+    sizes = {path: size for path, size in regular_files(folder).items() if path not in MANIFEST_NAMES.values()}
+    digests = hash_files(folder, sizes, ALGORITHMS)
+    for algorithm, name in MANIFEST_NAMES.items():
+        data = format_manifest({path: each[algorithm] for path, each in digests.items()})
+        (folder / name).write_bytes(data)
+        digests[name] = bytes_digests(data, ALGORITHMS)
+
+
+def edit_journal(folder: Path, edit: Callable[[list[Any]], None]) -> None:
+    """Change the list of events."""
+    path = folder / "journal.jsonl"
+    events = [json.loads(line) for line in path.read_bytes().splitlines()]
+    edit(events)
+    path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
