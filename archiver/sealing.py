@@ -27,7 +27,7 @@ from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS, bytes_digests, sha256_of
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.journal import Journal, events_named
-from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, format_manifest
+from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, check_names, format_manifest
 from archiver.version import __version__
 
 Digests = dict[str, dict[str, str]]
@@ -45,6 +45,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
 
     Raises:
         RunStateError: it is sealed already.
+        UnsafePathError: a file has a name that cannot stand in a manifest; rename it and seal again.
         StorageError: the file system refused; the archive stays unsealed, with its data.
     """
     if run.seal_id is not None:
@@ -53,6 +54,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     journal.drop_reserve()
     files.remove_temporaries(run.path)
     files.remove_empty_folders(run.path)
+    check_names(regular_files(run.path))
     journal.mend()
     _note_unsealed(run, journal)
     _copy_schemas(run)

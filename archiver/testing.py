@@ -13,6 +13,7 @@ same functions in the same order; only the numbers are made up. The same argumen
 from __future__ import annotations
 
 import json
+import math
 import random
 import struct
 import zipfile
@@ -299,22 +300,7 @@ def _phase_optimizer(phase: int) -> PhaseOptimizer:
 
 
 def _model_config() -> ModelConfig:
-    def dense(name: str) -> LayerPart:
-        count = sum(int(np.prod(shape)) for shape in SHAPES[name].values())
-        width = SHAPES[name]["bias"][0]
-        return LayerPart(
-            name=name,
-            class_name="keras.src.layers.core.dense.Dense",
-            depth=0,
-            config={"name": name, "units": width},
-            input_shape=[None, SHAPES[name]["kernel"][0]],
-            output_shape=[None, width],
-            dtype_policy="float32",
-            trainable=True,
-            parameters=ParameterCounts(total=count, trainable=count, non_trainable=0),
-        )
-
-    layers = tuple(dense(name) for name in SHAPES)
+    layers = (_layer("dense"), _layer("dropout"), _layer("dense_1"))
     total = sum(layer.parameters.total for layer in layers)
     return ModelConfig(
         name=MODEL_NAME,
@@ -327,6 +313,23 @@ def _model_config() -> ModelConfig:
         parameters=ParameterCounts(total=total, trainable=total, non_trainable=0),
         layers=layers,
         summary=f"{MODEL_NAME}: {total} parameters",
+    )
+
+
+def _layer(name: str) -> LayerPart:
+    shapes = SHAPES.get(name, {})
+    count = sum(math.prod(shape) for shape in shapes.values())
+    inputs, outputs = shapes["kernel"] if shapes else SHAPES["dense"]["bias"] * 2
+    return LayerPart(
+        name=name,
+        class_name="keras.src.layers.core.dense.Dense" if shapes else "keras.src.layers.regularization.dropout.Dropout",
+        depth=0,
+        config={"name": name, "units": outputs} if shapes else {"name": name, "rate": 0.5},
+        input_shape=[None, inputs],
+        output_shape=[None, outputs],
+        dtype_policy="float32",
+        trainable=True,
+        parameters=ParameterCounts(total=count, trainable=count, non_trainable=0),
     )
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from archiver.errors import UnsafePathError
+from archiver.storage.beneath import relative_parts
 
 DIGEST_LENGTHS = {"md5": 32, "sha256": 64, "blake3": 64}
 MAXIMAL_MANIFEST_BYTES = 64 << 20
@@ -27,6 +30,24 @@ class GrammarFault:
     line: int
     """Counted from 1; 0 for the file as a whole."""
     reason: str
+
+
+def check_names(paths: Iterable[str]) -> None:
+    """See to it that each path can stand in a manifest, and that every system can tell it from the others.
+
+    Raises:
+        UnsafePathError: one cannot; the message names it.
+    """
+    folded: dict[str, str] = {}
+    for path in sorted(paths):
+        relative_parts(path)
+        other = folded.setdefault(_folded(path), path)
+        if other != path:
+            raise UnsafePathError(f"{path!r} and {other!r} differ in case or Unicode form only; rename one of them")
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 def format_manifest(digests: Mapping[str, str]) -> bytes:
@@ -61,7 +82,7 @@ def _path_fault(raw: bytes, previous: bytes, folded: dict[str, str]) -> str | No
         path = raw.decode()
     except UnicodeDecodeError:
         return f"has a path that is not UTF-8: {raw!r}"
-    key = unicodedata.normalize("NFC", path).casefold()
+    key = _folded(path)
     if key in folded:
         return f"names {path!r}, which collides with {folded[key]!r}"
     folded[key] = path

@@ -39,7 +39,8 @@ def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int) -> No
 
     with files.replacing(run.path_of(layout.CHECKPOINT_VARIABLES)) as temporary:
         write_npz(temporary, arrays())
-    tables: dict[str, Any] = {group: weights.variable_table(variables) for group, variables in groups.items()}
+    owners = weights.layer_names(model)
+    tables: dict[str, Any] = {group: weights.variable_table(variables, owners) for group, variables in groups.items()}
     state = CheckpointState(
         created=utc_now(),
         phase=phase,

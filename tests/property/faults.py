@@ -7,8 +7,9 @@ sees nothing.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -293,16 +294,15 @@ WAYS: tuple[Callable[[Subject, Any], Damage], ...] = (
 # -- what the report says
 
 
-def named(report: VerifyReport) -> Iterator[str]:
-    """All that the findings say."""
-    for finding in report.findings:
-        yield finding.path
-        yield finding.message
-
-
 def names(report: VerifyReport, path: str) -> bool:
-    """Whether the findings name a path of the archive."""
-    return any(text == path or text.startswith((f"{path}:", f"{path}#")) or path in text for text in named(report))
+    """Whether the findings name a path of the archive, as the place or, by itself, in the message."""
+    alone = re.compile(rf"(?<![\w./-]){re.escape(path)}(?![\w/-])")
+    return any(
+        finding.path == path
+        or finding.path.startswith((f"{path}:", f"{path}#"))
+        or alone.search(finding.message) is not None
+        for finding in report.findings
+    )
 
 
 def is_named(report: VerifyReport, damage: Damage) -> bool:

@@ -4,6 +4,7 @@ The disk is stopped at every change of a file that a step makes (kills, half-wri
 the device), and at random ones in random rows of steps.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -16,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver import layout, verify
+from archiver.archive.claiming import claim
 from archiver.archive.run import Run
 from archiver.closing import close_unfinished, write_history, write_results
-from archiver.errors import RunStateError, StorageError
+from archiver.errors import RecordError, RunStateError, StorageError, UnsafePathError
+from archiver.naming import run_name
 from archiver.sealing import changing, seal
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
@@ -80,9 +83,22 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "sealed": tiny_run(root, "sealed", epochs=1),
         "tested": tiny_run(root, "tested", tested=True),
         "failed": tiny_run(root, "failed", status="failed"),
+        "claimed": claimed(root),
         "killed": tiny_run(root, "killed", sealed=False, status="interrupted"),
         "killed_later": tiny_run(root, "killed_later", epochs=1, phases=2, sealed=False, status="interrupted"),
     }
+
+
+def claimed(root: Path) -> Run:
+    """A name that a process claimed which was killed then."""
+    run, _ = claim(root, run_name("claimed"), "version")
+    let_process_be_gone(run)
+    return run
+
+
+def let_process_be_gone(run: Run) -> None:
+    path = run.journal.path
+    path.write_bytes(re.sub(rb'"start_time_seconds":[0-9.]+', b'"start_time_seconds":0', path.read_bytes()))
 
 
 def copied(run: Run, folder: Path) -> Run:
@@ -185,6 +201,33 @@ def stopped(step: Step, run: Run, journal: Journal, disk: Disk) -> bool:
 # -- every stop point of the basic steps
 
 
+@pytest.mark.stress
+@pytest.mark.parametrize("stop", ["kill", "full"])
+def test_stop_points_of_a_first_phase(stop: Stop, starts: dict[str, Run], tmp_path: Path) -> None:
+    """Among them those at which nothing is known yet but the name."""
+    with Disk() as counting:
+        add_phase(copied(starts["claimed"], tmp_path / "count"))
+    share = campaign(9, 1)
+    points = stop_points(counting.changes, stop)[::share]
+    assert len(points) > 100 // share
+    for at in points:
+        stopped_there(next_phase, starts["claimed"], tmp_path, Disk(stop, at))
+
+
+def test_a_name_is_claimed_or_nothing_is_left_behind(tmp_path: Path) -> None:
+    with Disk() as counting:
+        claim(tmp_path / "count", run_name("a"), "version")
+    for stop, at in itertools.product(("full", "full_once", "broken_once"), range(1, len(counting.changes) + 1)):
+        root = tmp_path / f"{stop}-{at}"
+        try:
+            with Disk(stop, at):
+                run, _ = claim(root, run_name("a"), "version")
+        except StorageError:
+            assert not list(tmp_path.glob(f"{root.name}/*"))
+        else:
+            assert [event.event for event in run.journal.read().events] == ["created"]
+
+
 SCENARIOS = [("ended", "finish"), ("sealed", "change"), ("sealed", "next_phase"), ("killed_later", "close")]
 
 
@@ -205,14 +248,15 @@ def stopped_there(step: Step, start: Run, tmp_path: Path, disk: Disk) -> bool:
     journal = Journal(run.path)
     seal_ids = seals_of(run)
     before = contents(run)
+    brings_data = step is next_phase
     ended = stopped(step, run, journal, disk)
-    check_data(run, before, may_change=step is next_phase)
-    is_whole = check_archive(run, deep=not ended)
+    check_data(run, before, may_change=brings_data)
+    is_whole = check_archive(run, deep=brings_data)
     assert is_whole or not ended
     if not is_whole:
         go_on(run, journal, disk)
-        check_data(run, before, may_change=step is next_phase)
-        assert check_archive(run, deep=True)
+        check_data(run, before, may_change=brings_data)
+        assert check_archive(run, deep=brings_data)
     assert run.seal_id
     if run.seal_id not in seal_ids:
         seal_ids.append(run.seal_id)
@@ -317,9 +361,14 @@ def test_opening_and_sealing_again_keeps_all_but_the_seal(starts: dict[str, Run]
 
 def test_a_change_that_fails_leaves_the_archive_open(starts: dict[str, Run], tmp_path: Path) -> None:
     run = copied(starts["sealed"], tmp_path / "a")
-    with pytest.raises(KeyboardInterrupt), changing(run):
-        add_phase(run, sealed=False)
-        raise KeyboardInterrupt
+
+    def change_half() -> None:
+        with changing(run):
+            add_phase(run, sealed=False)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change_half()
     assert not check_archive(run)
     finish(run, run.journal)
     assert check_archive(run, deep=True)
@@ -363,8 +412,9 @@ def test_a_run_that_is_closed_late_ended_when_it_was_last_seen(starts: dict[str,
 
 def test_a_run_killed_at_any_line_of_its_journal_is_closed(tmp_path: Path) -> None:
     """Nothing but a folder and a part of a journal: the least that a claimed name can be."""
-    journal = tiny_run(tmp_path, status="interrupted", sealed=False).journal.path.read_bytes()
-    lines = re.sub(rb'"start_time_seconds":[0-9.]+', b'"start_time_seconds":0', journal).splitlines(keepends=True)
+    run = tiny_run(tmp_path, status="interrupted", sealed=False)
+    let_process_be_gone(run)
+    lines = run.journal.path.read_bytes().splitlines(keepends=True)
     for count in range(len(lines) + 1):
         for rest in (b"", lines[count][:-1] if count < len(lines) else b"{"):
             folder = tmp_path / f"{count}_{len(rest)}_models"
@@ -372,6 +422,38 @@ def test_a_run_killed_at_any_line_of_its_journal_is_closed(tmp_path: Path) -> No
             (folder / "journal.jsonl").write_bytes(b"".join(lines[:count]) + rest)
             close_unfinished(Run.open(folder), force=True)
             verify(folder, deep=True).raise_for_findings()
+
+
+def test_a_journal_that_makes_no_sense_is_an_error_that_says_so(starts: dict[str, Run], tmp_path: Path) -> None:
+    run = copied(starts["killed"], tmp_path / "a")
+    run.journal.append("epoch_ended", metrics="none")
+    with pytest.raises(RecordError, match="its events make no sense"):
+        close_unfinished(run)
+    assert not check_archive(run)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["a\nb"], "control character"),
+        (["a\\b"], "backslash"),
+        ([os.fsdecode(b"\xff")], "not valid Unicode"),
+        (["a.txt", "A.TXT"], "case or Unicode form"),
+        (["\u00e9", "e\u0301"], "case or Unicode form"),
+    ],
+)
+def test_names_that_cannot_be_sealed(names: list[str], reason: str, starts: dict[str, Run], tmp_path: Path) -> None:
+    run = copied(starts["ended"], tmp_path / "a")
+    before = contents(run)
+    for name in names:
+        (run.path / "files" / name).write_bytes(b"x")
+    with pytest.raises(UnsafePathError, match=reason):
+        seal(run)
+    assert not check_archive(run)
+    (run.path / "files" / names[0]).unlink()
+    check_data(run, before, may_change=False)
+    finish(run, run.journal)
+    assert check_archive(run)
 
 
 def test_a_process_on_another_machine_is_closed_by_force_only(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from archiver.naming import run_name
 from archiver.storage.journal import events_named
 from archiver.training.weights import weights_digest
 from tests.training import scripts, small
-from tests.training.scripts import Ended, Server
+from tests.training.scripts import Ended, Script, Server
 
 KILLS = 40 if os.environ.get("ARCHIVER_STRESS") else 4
 
@@ -249,22 +249,54 @@ def test_killed_before_the_first_record(tmp_path: Path) -> None:
     assert_interrupted_and_closed(Ended(tmp_path, ended.exit_code, ended.errors))
 
 
+LIVES = "fit(archive)\ntell('sealed', 0)\ntime.sleep(60)"
+BEGUN = "runs/run_models/journal.jsonl"
+
+
+@pytest.fixture(scope="module")
+def lifetime(server: Server, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Seconds between the claim of the name and the end of `fit`, as things go here and now."""
+    script = server.start(tmp_path_factory.mktemp("lifetime"), LIVES)
+    script.wait_for(BEGUN)
+    begin = time.monotonic()
+    script.wait_for("sealed")
+    script.end()
+    return time.monotonic() - begin
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_kill_at_any_moment(seed: int, server: Server, tmp_path: Path) -> None:
-    """Within the first two seconds of an archive's life: while it begins, trains, saves, seals, and when it is sealed."""
-    delay = random.Random(seed).uniform(0.0, 2.0)
-    script = server.start(tmp_path, "fit(archive, epochs=30)\ntime.sleep(60)")
-    script.wait_for("runs/run_models/journal.jsonl")
-    time.sleep(delay)
+def test_kill_at_any_moment(seed: int, lifetime: float, server: Server, tmp_path: Path) -> None:
+    """While it begins, trains, saves or seals, or when it is sealed."""
+    script = server.start(tmp_path, LIVES)
+    script.wait_for(BEGUN)
+    time.sleep(random.Random(seed).uniform(0.6 * (seed % 2), 1.1) * lifetime)  # every second one while it ends
+    assert_killed_and_closed(script)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(KILLS // 2))
+def test_kill_at_any_moment_of_a_second_phase(seed: int, lifetime: float, server: Server, tmp_path: Path) -> None:
+    """A sealed archive is being changed; what the first phase left is there, and nothing is half of both."""
+    script = server.start(tmp_path, f"fit(archive)\ntell('again', 0)\n{LIVES}")
+    script.wait_for("again")
+    time.sleep(random.Random(seed).uniform(0.0, 0.8) * lifetime)
+    run = assert_killed_and_closed(script)
+    assert len(history_of(run)) >= 4
+    assert run.has(layout.KERAS_MODEL)
+
+
+def assert_killed_and_closed(script: Script) -> Run:
     script.send(signal.SIGKILL)
     ended = script.wait()
     assert ended.exit_code == -signal.SIGKILL
     run = run_of(ended)
     before = run.status
-    assert before.status == ("complete" if statuses(run) else "interrupted")
+    phases_begun = len(list(events_named(run.journal.read(), "phase_started")))
+    assert before.status == ("complete" if 0 < phases_begun == len(statuses(run)) else "interrupted")
     assert_closed(run, ended)
     assert run.status.status == before.status
+    return run
 
 
 # Scripts that go on
