@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from archiver import data, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
-    from archiver.training.run_archiver import RunArchiver, fit
+    from archiver.training.fitting import fit
+    from archiver.training.run_archiver import RunArchiver
     from archiver.training.seeding import seed
 
 __all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout", "seed", "verify"]
@@ -42,7 +43,7 @@ __all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout
 _HOMES = {
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",
-    "fit": "archiver.training.run_archiver",
+    "fit": "archiver.training.fitting",
     "seed": "archiver.training.seeding",
     "verify": "archiver.archive.verifying",
 }

@@ -212,11 +212,11 @@ def _attributes(callback: Any) -> Json:
 
 def phase_optimizer(model: Any, phase: int) -> PhaseOptimizer:
     """The optimizer at the beginning of a phase."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: Any = getattr(model, "optimizer", None)
     return PhaseOptimizer(
         phase=phase,
         class_name=None if optimizer is None else qualified_name(type(optimizer)),
-        config=or_reason(lambda: optimizer.get_config()) if optimizer is not None else None,
+        config=or_reason(optimizer.get_config) if optimizer is not None else None,
         learning_rate=_number(lambda: float(optimizer.learning_rate)),
         iterations=_number(lambda: int(optimizer.iterations)),
     )

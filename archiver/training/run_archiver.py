@@ -1,11 +1,11 @@
-"""`RunArchiver`, the callback, and `archiver.fit`."""
+"""`RunArchiver`, the callback."""
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +15,6 @@ from archiver.archive.claiming import OnExisting
 from archiver.archive.run import Run
 from archiver.errors import ArgumentError, RunStateError
 from archiver.naming import run_name
-from archiver.records.journal import StopReason
 from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture
@@ -26,7 +25,8 @@ from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import Options
 from archiver.training.session import Session
-from archiver.training.tail import Tail
+from archiver.training.stopping import stop_reason
+from archiver.training.tail import append_tail, remove_tails
 from archiver.training.watching import ExceptionWatch
 
 
@@ -117,12 +117,12 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         call = capture(self._model, self._given)
         model = call.model
         check_class_names(self.options.class_names, model, _labels(call))
-        self._remove_old_tails(call)
+        remove_tails(self, call.callback_list)
         if self._session is None or self._session.model is not model:
             self._leave_session()
             self._session = Session.begin(self.options, model)
         self._call = call
-        tail = self._append_tail(call)
+        tail = append_tail(self, call.callback_list, call.model, self.params)
         self._has_tail = tail is not None
         callbacks = [each for each in _callbacks(call) if each is not self and each is not tail]
         session = self._session
@@ -269,6 +269,15 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     # -- inside
 
+    @contextlib.contextmanager
+    def given(self, arguments: dict[str, Any]) -> Iterator[None]:
+        """For the body, the arguments of `fit` are known (`archiver.fit`) and need not be looked for."""
+        self._given = {name: value for name, value in arguments.items() if name != "callbacks"}
+        try:
+            yield
+        finally:
+            self._given = None
+
     def _begun(self, what: str) -> Session:
         if self._session is None:
             raise RunStateError(f"{what} was called before fit. Give this callback to model.fit first.")
@@ -289,23 +298,6 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         for method, *arguments in waiting:
             getattr(session, method)(*arguments)
 
-    def _append_tail(self, call: FitCall) -> Tail | None:
-        if call.callback_list is None:
-            return None
-        tail = Tail(self, call.callback_list)
-        tail.set_params(self.params)
-        tail.set_model(call.model)
-        call.callback_list.callbacks.append(tail)
-        return tail
-
-    def _remove_old_tails(self, call: FitCall) -> None:
-        if call.callback_list is not None:
-            kept = [
-                each for each in call.callback_list.callbacks if not (isinstance(each, Tail) and each.owner is self)
-            ]
-            if len(kept) < len(call.callback_list.callbacks):
-                call.callback_list.callbacks[:] = kept
-
 
 def _ignore(step: int, loss: Any) -> None:
     """Stands in for the trace when a training loop reports no number as its loss."""
@@ -317,56 +309,3 @@ def _labels(call: FitCall) -> Any:
 
 def _callbacks(call: FitCall) -> list[Any]:
     return list(call.callback_list.callbacks) if call.callback_list is not None else []
-
-
-def stop_reason(model: Any, callbacks: list[Any]) -> StopReason:
-    """Why a training that returned has ended."""
-    if not getattr(model, "stop_training", False):
-        return "epochs"
-    for callback in callbacks:
-        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch > 0:
-            return "early_stopping"
-        if isinstance(callback, keras.callbacks.TerminateOnNaN):
-            history = getattr(model.history, "history", {}).get("loss", [])
-            if history and not math.isfinite(history[-1]):
-                return "nan"
-    return "user"
-
-
-def fit(archive: RunArchiver, model: Any, *args: Any, **kwargs: Any) -> Any:
-    """`model.fit(*args, **kwargs)` with `archive` among the callbacks, and its arguments known without looking.
-
-    Returns:
-        What `model.fit` returns: the History callback.
-
-    Raises:
-        ArgumentError: the model is not compiled, or the arguments do not fit `model.fit`. Nothing has been written.
-    """
-    if not isinstance(archive, RunArchiver):
-        raise ArgumentError(f"Received archive of type {type(archive).__name__}. Expected a RunArchiver.")
-    if not isinstance(model, keras.Model):
-        raise ArgumentError(f"Received model of type {type(model).__name__}. Expected a keras.Model.")
-    if not getattr(model, "compiled", False):
-        raise ArgumentError(f"Received the model {model.name!r}, which is not compiled. Call model.compile(...) first.")
-    try:
-        bound = inspect.signature(model.fit).bind(*args, **kwargs)
-    except TypeError as error:
-        raise ArgumentError(f"Received arguments that model.fit does not take: {error}.") from error
-    bound.arguments["callbacks"] = _with_archive(bound.arguments.get("callbacks"), archive)
-    archive._given = {name: value for name, value in bound.arguments.items() if name != "callbacks"}  # noqa: SLF001
-    try:
-        return model.fit(*bound.args, **bound.kwargs)
-    finally:
-        archive._given = None  # noqa: SLF001
-
-
-def _with_archive(callbacks: Any, archive: RunArchiver) -> Any:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        if archive not in callbacks.callbacks:
-            raise ArgumentError(
-                "Received callbacks as a CallbackList without the archive in it. Expected a list of callbacks, "
-                "or a CallbackList that was made with it."
-            )
-        return callbacks
-    others = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
-    return others if archive in others else [*others, archive]

@@ -42,3 +42,25 @@ class Tail(keras.callbacks.Callback):  # type: ignore[misc]
             callbacks = self._callback_list.callbacks
             while callbacks and isinstance(callbacks[-1], Tail) and callbacks[-1].is_over:
                 callbacks.pop()
+
+
+def append_tail(
+    owner: Owner, callback_list: keras.callbacks.CallbackList | None, model: Any, params: Any
+) -> Tail | None:
+    """Append a tail to the list of a `fit` that has begun; None where there is no such list."""
+    if callback_list is None:
+        return None
+    tail = Tail(owner, callback_list)
+    tail.set_params(params)
+    tail.set_model(model)
+    callback_list.callbacks.append(tail)
+    return tail
+
+
+def remove_tails(owner: Owner, callback_list: keras.callbacks.CallbackList | None) -> None:
+    """Remove the owner's tails that an earlier `fit` left in a list that is used again."""
+    if callback_list is None:
+        return
+    kept = [each for each in callback_list.callbacks if not (isinstance(each, Tail) and each.owner is owner)]
+    if len(kept) < len(callback_list.callbacks):
+        callback_list.callbacks[:] = kept

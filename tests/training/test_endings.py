@@ -485,9 +485,13 @@ def test_the_main_thread_fails_while_another_trains(server: Server, tmp_path: Pa
 
 
 def test_the_process_ends_while_a_thread_trains(server: Server, tmp_path: Path) -> None:
-    """Python ends without waiting for a daemon thread; the archive is sealed and stays so."""
+    """Python ends without waiting for a daemon thread; the archive is sealed and stays so, while the thread goes on.
+
+    `os._exit`, since the destructors of TensorFlow may wait forever for a thread that Python has stopped.
+    """
+    last = "import atexit\natexit.register(lambda: (time.sleep(0.5), os._exit(0)))\n"
     body = IN_A_THREAD.format(arguments=f"At('on_epoch_end', {READY}, epoch=2), epochs=10**9", daemon=True)
-    ended = server.run(tmp_path, body + "while not os.path.exists('ready'): time.sleep(0.01)\n")
+    ended = server.run(tmp_path, last + body + "while not os.path.exists('ready'): time.sleep(0.01)\n")
     assert ended.exit_code == 0
     run = run_of(ended)
     assert statuses(run) == ["failed"]
@@ -511,7 +515,9 @@ class Digests(keras.callbacks.Callback):
         self.seen.append(weights_digest(self.model.weights))
 
 
-def trained(root: Path, *callbacks: Any, rate: float = 0.1, **arguments: Any) -> tuple[Run, keras.Model, dict[str, Any]]:
+def trained(
+    root: Path, *callbacks: Any, rate: float = 0.1, **arguments: Any
+) -> tuple[Run, keras.Model, dict[str, Any]]:
     """A run of four epochs at most, its model, and Keras' history."""
     keras.utils.set_random_seed(5)
     model = small.model()
@@ -599,7 +605,9 @@ def test_a_callback_of_the_users_stops(tmp_path: Path) -> None:
     assert run.status.stop_reason == "user"
 
 
-@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"epochs": 3, "initial_epoch": 3}, {"epochs": 2, "initial_epoch": 7}])
+@pytest.mark.parametrize(
+    "arguments", [{"epochs": 0}, {"epochs": 3, "initial_epoch": 3}, {"epochs": 2, "initial_epoch": 7}]
+)
 def test_no_epoch_at_all(arguments: dict[str, int], tmp_path: Path) -> None:
     run, model, history = trained(tmp_path, **arguments)
     assert history == {}

@@ -90,7 +90,9 @@ class Failing(keras.callbacks.Callback):
 # Phases
 
 
-def test_the_same_model_again_is_the_next_phase(model: keras.Model, archive: archiver.RunArchiver, tmp_path: Path) -> None:
+def test_the_same_model_again_is_the_next_phase(
+    model: keras.Model, archive: archiver.RunArchiver, tmp_path: Path
+) -> None:
     histories = [fit(model, archive)]
     first_seal, first_manifest = archive.run.seal_id, archive.run.path_of(layout.MANIFEST_BLAKE3).read_bytes()
     steps = int(model.optimizer.iterations)
@@ -212,7 +214,11 @@ def test_k_folds(tmp_path: Path) -> None:
     for number, (path, trained, history) in enumerate(zip(paths, models, histories, strict=True), start=1):
         run = Run.open(path)
         record = run.read(layout.RUN)
-        assert (record.name.name, record.name.version, record.group) == (path.name.removesuffix("_models"), number, "5-fold")
+        assert (record.name.name, record.name.version, record.group) == (
+            path.name.removesuffix("_models"),
+            number,
+            "5-fold",
+        )
         assert metrics(run) == history
         assert run.read(layout.RESULTS).weights_digest == weights_digest(trained.weights)
         assert run.read(layout.RESULTS).test.metrics == evaluated(trained)  # type: ignore[union-attr]
@@ -498,7 +504,9 @@ WEIGHTS = np.linspace(0.0, 2.0, len(X_TEST)).astype("float32")
         ),
     ],
 )
-def test_test_data(data: Callable[[], Any], steps: int | None, model: keras.Model, archive: archiver.RunArchiver) -> None:
+def test_test_data(
+    data: Callable[[], Any], steps: int | None, model: keras.Model, archive: archiver.RunArchiver
+) -> None:
     fit(model, archive)
     run = archive.finalize(test_data=data(), steps=steps)
     test = run.read(layout.RESULTS).test
@@ -545,7 +553,11 @@ def test_finalize_again_leaves_every_byte(model: keras.Model, archive: archiver.
     archive.finalize(test_data=(X_TEST, Y_TEST), class_names=["no", "yes"])
     evaluated_once = snapshot(archive.run.path)
     assert evaluated_once != sealed_by_fit
-    for arguments in ({"test_data": (X_TEST, Y_TEST), "class_names": ["no", "yes"]}, {}, {"class_names": ["no", "yes"]}):
+    for arguments in (
+        {"test_data": (X_TEST, Y_TEST), "class_names": ["no", "yes"]},
+        {},
+        {"class_names": ["no", "yes"]},
+    ):
         archive.finalize(**arguments)
         assert snapshot(archive.run.path) == evaluated_once
 
@@ -652,8 +664,12 @@ def test_log_and_add_file(model: keras.Model, archive: archiver.RunArchiver, tmp
         run = archive.run
         logged = run.read(layout.RESULTS).logged
         assert logged == {"stage": expected[-1]} | {when: {"value": 0.5, "list": [1, None]} for when in expected}
-        kept = {str(path.relative_to(run.path)): path.read_text() for path in run.path.glob("files/**/*") if path.is_file()}
-        assert kept == {f"files/{when}.txt": when for when in expected} | {f"files/sub/{when}": when for when in expected}
+        kept = {
+            str(path.relative_to(run.path)): path.read_text() for path in run.path.glob("files/**/*") if path.is_file()
+        }
+        assert kept == {f"files/{when}.txt": when for when in expected} | {
+            f"files/sub/{when}": when for when in expected
+        }
         assert [event["value"] for event in details(run, "logged") if event["name"] == "stage"] == list(expected)
         assert len(details(run, "file_added")) == 2 * len(expected)
         assert_whole(run)

@@ -207,6 +207,19 @@ def test_the_arguments_handed_over_are_the_ones_recorded(tmp_path):
     assert (phase.capture, phase.batch_size, phase.steps_per_epoch) == ("archiver.fit", 12, 4)
 
 
+def test_a_fit_of_the_user_s_own_that_hands_its_arguments_on(tmp_path):
+    class Own(keras.Sequential):
+        def fit(self, *args, **kwargs):
+            return super().fit(*args, **kwargs)
+
+    model = Own([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", loss="sparse_categorical_crossentropy")
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    x, y = small.arrays()
+    history = archiver.fit(archive, model, x, y, epochs=2, verbose=0)
+    assert archive.run.read(layout.HISTORY).phases[0].metrics["loss"] == tuple(history.history["loss"])
+
+
 def test_preprocessing_layers_are_found(tmp_path):
     x, y = small.arrays()
     normalization = keras.layers.Normalization()
