@@ -6,11 +6,12 @@ readable, but nothing is said of what they make of each other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import excused_files, missing_files
+from archiver.archive.inspection import Inspection
 from archiver.archive.outcome import build_history
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.errors import ArchiverError
@@ -19,9 +20,6 @@ from archiver.records.model import ParameterCounts
 from archiver.storage.digests import sha256_of
 from archiver.storage.journal import JournalContents, events_named
 from archiver.storage.manifests import PREVIOUS_SEAL
-
-if TYPE_CHECKING:
-    from archiver.archive.verifying import Inspection
 
 Records = dict[str, Record]
 

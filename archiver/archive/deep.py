@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archiver import layout
+from archiver.archive.inspection import Inspection
 from archiver.errors import ArchiverError
 from archiver.records.model import VariablePart, WeightsTable
 from archiver.records.training import CheckpointState
 from archiver.storage.reading import open_below
 from archiver.storage.tensors import open_tensors
-
-if TYPE_CHECKING:
-    from archiver.archive.verifying import Inspection
 
 CHECKPOINT_GROUPS = ("optimizer", "metrics", "model", "seed_generators")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 from archiver import layout
 from archiver.archive import agreement
-from archiver.archive.findings import Finding, FindingCode, VerifyReport
+from archiver.archive.deep import check_tensors
+from archiver.archive.findings import VerifyReport
+from archiver.archive.inspection import Inspection
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError, ArgumentError
 from archiver.storage import manifests
@@ -20,42 +21,6 @@ from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
 from archiver.storage.reading import open_below, read_below
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
-
-
-@dataclass
-class Inspection:
-    """What is gathered while one archive is verified."""
-
-    run: Run
-    findings: list[Finding] = field(default_factory=list)
-    information: list[Finding] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
-    """Bytes of each regular file below the folder."""
-    listed: dict[str, dict[str, str]] = field(default_factory=dict)
-    """`{algorithm: {path: digest}}` of the manifests that are there."""
-    damaged: set[str] = field(default_factory=set)
-    """Files whose bytes are not those that were sealed."""
-    excused: set[str] = field(default_factory=set)
-    """Files of which the journal says that they could not be written."""
-    tensors_checked: int = 0
-    reported: set[tuple[FindingCode, str]] = field(default_factory=set)
-
-    def find(self, code: FindingCode, path: str, message: str) -> None:
-        """Report a fault."""
-        self.findings.append(Finding(code, path, message))
-        self.reported.add((code, path))
-
-    def sha256(self, path: str) -> str | None:
-        """SHA-256 of a file; None where it cannot be read, which is reported elsewhere."""
-        try:
-            with open_below(self.run.path, path) as file:
-                return file_digests(file, ("sha256",))["sha256"]
-        except (OSError, ArchiverError):
-            return None
-
-    def inform(self, code: FindingCode, path: str, message: str) -> None:
-        """Report something that is no fault."""
-        self.information.append(Finding(code, path, message))
 
 
 def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", deep: bool = False) -> VerifyReport:
@@ -85,8 +50,6 @@ def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", de
     _check_bytes(inspection, algorithms)
     agreement.check(inspection)
     if deep:
-        from archiver.archive.deep import check_tensors
-
         check_tensors(inspection)
     return _report(inspection, algorithms)
 

@@ -26,6 +26,7 @@ class Task:
         except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
             self._error = error
         finally:
+            del self._function  # and with it the data that it looked at
             self._done.set()
 
     def is_done(self, patience_seconds: float | None) -> bool:

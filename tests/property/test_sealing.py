@@ -293,16 +293,13 @@ rows = st.lists(
 
 
 @pytest.mark.stress
+@pytest.mark.parametrize("start", ["ended", "sealed", "tested", "failed", "killed", "killed_later"])
 @settings(
-    max_examples=campaign(30, 1500),
+    max_examples=campaign(6, 250),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    start=st.sampled_from(["ended", "sealed", "tested", "failed", "killed", "killed_later"]),
-    row=rows,
-    same_process=st.booleans(),
-)
+@given(row=rows, same_process=st.booleans())
 def test_any_row_of_steps(start: str, row: list, same_process: bool, starts: dict[str, Run]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = copied(starts[start], Path(folder, "run"))

@@ -99,9 +99,9 @@ FAILURES = (
     ),
     Failure("pydataset", "fit(archive, data=Batches(fail_at=9))", None, "UnknownError", "a bad batch"),
     Failure("generator", "fit(archive, data=generator(9), steps_per_epoch=4)", None, "UnknownError", "a bad batch"),
-    Failure("exit_in_batch_hook", "fit(archive, At('on_train_batch_end', lambda: sys.exit(3)))", 1, "SystemExit", "3", 3),
-    Failure("exit_in_epoch_end", "fit(At('on_epoch_end', lambda: sys.exit(3)), archive)", 1, "SystemExit", "3", 3),
-)  # fmt: skip
+    Failure("exit_in_batch_hook", "fit(archive, At('on_train_batch_end', leave))", 1, "SystemExit", "3", exit_code=3),
+    Failure("exit_in_epoch_end", "fit(At('on_epoch_end', leave), archive)", 1, "SystemExit", "3", exit_code=3),
+)
 
 
 def assert_failed(ended: Ended, failure: Failure) -> Run:
@@ -140,7 +140,6 @@ def test_an_interpreter_of_its_own_ends_no_other_way(tmp_path: Path) -> None:
 
 ENDLESS = "data=endless(), steps_per_epoch=10**9"
 ENDLESS_VALIDATION = "validation_data=endless(), validation_steps=10**9, data=endless(), steps_per_epoch=4"
-READY = "lambda: tell('ready', 0)"
 
 
 def interrupted_script(server: Server, folder: Path, fit: str, number: signal.Signals) -> Ended:
@@ -154,10 +153,12 @@ def interrupted_script(server: Server, folder: Path, fit: str, number: signal.Si
 @pytest.mark.parametrize(
     ("fit", "epochs"),
     [
-        pytest.param(f"fit(archive, At('on_train_batch_end', {READY}, epoch=0), {ENDLESS})", 0, id="mid_epoch"),
-        pytest.param(f"fit(archive, At('on_test_batch_end', {READY}, epoch=0), {ENDLESS_VALIDATION})", 0, id="validation"),
+        pytest.param(f"fit(archive, At('on_train_batch_end', ready, epoch=0), {ENDLESS})", 0, id="mid_epoch"),
+        pytest.param(
+            f"fit(archive, At('on_test_batch_end', ready, epoch=0), {ENDLESS_VALIDATION})", 0, id="validation"
+        ),
     ],
-)  # fmt: skip
+)
 def test_ctrl_c(fit: str, epochs: int, server: Server, tmp_path: Path) -> None:
     ended = interrupted_script(server, tmp_path, fit, signal.SIGINT)
     assert ended.exit_code == -signal.SIGINT, "as Python ends on Ctrl-C"
@@ -170,8 +171,8 @@ def test_ctrl_c(fit: str, epochs: int, server: Server, tmp_path: Path) -> None:
 
 
 def test_sigterm(server: Server, tmp_path: Path) -> None:
-    slow = f"At('on_train_batch_end', {READY}), keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: time.sleep(0.05))"
-    ended = interrupted_script(server, tmp_path, f"fit(archive, {slow}, epochs=10**6)", signal.SIGTERM)
+    body = "fit(archive, At('on_train_batch_end', ready, epoch=1), epochs=10**6)"
+    ended = interrupted_script(server, tmp_path, body, signal.SIGTERM)
     assert ended.exit_code == 128 + signal.SIGTERM
     run = run_of(ended)
     assert statuses(run) == ["failed"]
@@ -475,7 +476,7 @@ def test_fit_fails_in_another_thread(arguments: str, text: str, epochs: int, ser
 
 
 def test_the_main_thread_fails_while_another_trains(server: Server, tmp_path: Path) -> None:
-    body = IN_A_THREAD.format(arguments="At('on_epoch_end', lambda: (tell('ready', 0), time.sleep(0.5)))", daemon=False)
+    body = IN_A_THREAD.format(arguments="At('on_epoch_end', lambda: (ready(), time.sleep(0.5)))", daemon=False)
     ended = server.run(tmp_path, body + "while not os.path.exists('ready'): time.sleep(0.01)\nfail('unrelated')")
     assert ended.exit_code == 1
     run = run_of(ended)
@@ -490,7 +491,7 @@ def test_the_process_ends_while_a_thread_trains(server: Server, tmp_path: Path) 
     `os._exit`, since the destructors of TensorFlow may wait forever for a thread that Python has stopped.
     """
     last = "import atexit\natexit.register(lambda: (time.sleep(0.5), os._exit(0)))\n"
-    body = IN_A_THREAD.format(arguments=f"At('on_epoch_end', {READY}, epoch=2), epochs=10**9", daemon=True)
+    body = IN_A_THREAD.format(arguments="At('on_epoch_end', ready, epoch=2), epochs=10**9", daemon=True)
     ended = server.run(tmp_path, last + body + "while not os.path.exists('ready'): time.sleep(0.01)\n")
     assert ended.exit_code == 0
     run = run_of(ended)
