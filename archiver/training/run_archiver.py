@@ -17,7 +17,7 @@ from archiver.errors import ArgumentError, RunStateError
 from archiver.naming import run_name
 from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
-from archiver.training.capture import FitCall, capture
+from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
 from archiver.training.evaluation import check_class_names
 from archiver.training.exits import TerminationHandler
@@ -113,8 +113,9 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """`fit` begins: claim the name, write what identifies the run."""
-        self._watch.remove()
         call = capture(self._model, self._given)
+        self._check_use(call)
+        self._watch.remove()
         model = call.model
         check_class_names(self.options.class_names, model, _labels(call))
         remove_tails(self, call.callback_list)
@@ -170,14 +171,14 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def end_training(self, model: Any) -> None:
         """`fit` is about to return, and every other callback has done what it does then."""
+        session, call = self._session, self._call
+        if session is not None and call is not None:
+            reason = session.attempt("stop reason", lambda: stop_reason(model, _callbacks(call)))
+            session.complete_phase(model, reason or "user")
+        # Only now: Ctrl-C or SIGTERM may come while the model is saved.
+        self._call = None
         self._watch.remove()
         self._termination.remove()
-        session, call = self._session, self._call
-        if session is None or call is None:
-            return
-        reason = session.attempt("stop reason", lambda: stop_reason(model, _callbacks(call)))
-        session.complete_phase(model, reason or "user")
-        self._call = None
 
     # -- what the user calls
 
@@ -282,6 +283,16 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if self._session is None:
             raise RunStateError(f"{what} was called before fit. Give this callback to model.fit first.")
         return self._session
+
+    def _check_use(self, call: FitCall) -> None:
+        if _callbacks(call).count(self) > 1:
+            raise ArgumentError("Received the same RunArchiver twice among the callbacks. Expected it once.")
+        trained = self._session.model if self._session is not None and self._session.is_training else None
+        if trained is not None and trained is not call.model and is_being_fitted(trained):
+            raise RunStateError(
+                "Received a RunArchiver that is archiving the training of another model just now. "
+                "Give each training one of its own."
+            )
 
     def _note_exception(self, error: BaseException) -> None:
         self._termination.remove()

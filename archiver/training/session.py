@@ -165,6 +165,7 @@ class Session:
 
     def _end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         seconds = time.perf_counter() - self._epoch_start
+        self._go_on()
         self.epochs_done += 1
         metrics = {name: float(value) for name, value in logs.items() if is_number(value)}
         rate = _learning_rate(model)
@@ -174,11 +175,22 @@ class Session:
             "best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS
         )
 
+    def _go_on(self) -> None:
+        """A loop of the user's own trains on, although the run was finalized or an exception was seen."""
+        if self.is_training:
+            return
+        self.attempt("unseal", lambda: unseal(self.run, self.journal))
+        self.journal.keep_reserve()
+        self.is_training = True
+        exits.register(self)
+        self._say_status(status="running")
+
     def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
         with self._lock:
             if self._is_closed:
                 return
+            self._go_on()
             self.save(model)
             self.is_training = False
             self._say_status(status="complete", stop_reason=stop_reason)

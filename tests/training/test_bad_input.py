@@ -10,7 +10,7 @@ import pytest
 
 import archiver
 from archiver import layout
-from archiver.errors import ArgumentError, ArchiverError, DataError, RunNameError, RunStateError, StorageError
+from archiver.errors import ArchiverError, ArgumentError, DataError, RunNameError, RunStateError, StorageError
 from tests.training import small
 
 
@@ -137,7 +137,7 @@ def test_an_uncompiled_model_in_archiver_fit(tmp_path):
         archiver.fit(archive, model, x, y)
     with pytest.raises(ArgumentError, match="does not take"):
         archiver.fit(archive, small.model(), x, y, epoch=3)
-    with pytest.raises(ArgumentError, match="Expected a keras.Model"):
+    with pytest.raises(ArgumentError, match=r"Expected a keras\.Model"):
         archiver.fit(archive, "model", x, y)
     with pytest.raises(ArgumentError, match="Expected a RunArchiver"):
         archiver.fit(None, small.model(), x, y)

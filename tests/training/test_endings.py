@@ -182,6 +182,28 @@ def test_sigterm(server: Server, tmp_path: Path) -> None:
     assert ended.epochs_over[:1] == [0]
 
 
+def test_sigterm_while_the_model_is_saved(server: Server, tmp_path: Path) -> None:
+    body = """
+class Terminating(keras.layers.Dense):
+    def save_own_variables(self, store):
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().save_own_variables(store)
+
+model = keras.Sequential([keras.Input((4,)), Terminating(1)])
+model.compile("sgd", "mse")
+archive = archiver.RunArchiver("runs", name="run", monitor=None)
+fit(archive)
+"""
+    ended = server.run(tmp_path, body)
+    assert ended.exit_code == 128 + signal.SIGTERM
+    run = run_of(ended)
+    assert statuses(run) == ["failed"]
+    assert run.status.exception is not None
+    assert run.status.exception.message == "terminated by SIGTERM"
+    assert_sealed(run, ended.logs)
+    assert len(ended.logs) == 4
+
+
 def test_sigterm_is_the_systems_again_after_fit(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     seen = []

@@ -390,6 +390,36 @@ def test_two_archives_of_one_fit_that_fails(hook: str, model: keras.Model, tmp_p
         assert_whole(archive.finalize())
 
 
+def test_one_archive_twice_in_a_list(model: keras.Model, archive: archiver.RunArchiver, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="twice"):
+        fit(model, archive, archive)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+def test_one_archive_for_two_trainings_at_once(
+    in_a_thread: bool, model: keras.Model, archive: archiver.RunArchiver, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def train_another(epoch: int, logs: Any) -> None:
+        with pytest.raises(RunStateError, match="another model just now"):
+            fit(small.model("other"), archive)
+        refused.append(archive.run.status.status)
+
+    def train_beside(epoch: int, logs: Any) -> None:
+        thread = threading.Thread(target=train_another, args=(epoch, logs))
+        thread.start()
+        thread.join()
+
+    hook = keras.callbacks.LambdaCallback(on_epoch_end=train_beside if in_a_thread else train_another)
+    history = fit(model, archive, hook)
+    assert refused == ["running", "running"]
+    assert os.listdir(tmp_path) == ["run_models"]
+    assert metrics(archive.run) == history
+    assert_whole(archive.run)
+
+
 # The best weights
 
 
@@ -631,6 +661,24 @@ def test_finalize_at_the_wrong_time(model: keras.Model, archive: archiver.RunArc
     assert archive.run.status.stop_reason == "epochs"
     assert metrics(archive.run) == history
     assert_whole(archive.run)
+
+
+def test_finalize_in_the_middle_of_a_loop_of_the_users(model: keras.Model, archive: archiver.RunArchiver) -> None:
+    """Nobody can tell that it goes on; when it does, so does the archive."""
+
+    def finalize_too_early(epoch: int, logs: Any) -> None:
+        if epoch == 1:
+            archive.finalize()
+            assert archive.run.status.sealed
+
+    early = keras.callbacks.LambdaCallback(on_epoch_end=finalize_too_early)
+    losses = train_by_hand(model, keras.callbacks.CallbackList([early, archive], model=model), epochs=4)
+    run = archive.run
+    assert metrics(run) == {"loss": losses}
+    assert [event["status"] for event in details(run, "status")] == ["failed", "running", "complete"]
+    assert run.status.stop_reason == "epochs"
+    assert run.read(layout.RESULTS).weights_digest == weights_digest(model.weights)
+    assert_whole(run)
 
 
 def test_finalize_when_nobody_else_holds_the_model(archive: archiver.RunArchiver) -> None:

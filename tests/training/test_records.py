@@ -139,7 +139,7 @@ def test_the_checkpoint_holds_everything_training_goes_on_from(trained):
 
 
 def test_dataset_stats(trained):
-    _, _, _, run, (x_test, y_test), _ = trained
+    _, _, _, run, (_, y_test), _ = trained
     stats = run.read(layout.DATASET_STATS)
     x, y = small.arrays()
     assert {name: split.sample_count for name, split in stats.splits.items()} == {

@@ -28,7 +28,8 @@ model.compile("sgd", loss="mse")
 x = np.zeros((8, 4), "float32")
 archive = archiver.RunArchiver(
     "runs", name="a", hyperparameters={"api_key": os.environ["T_PASSWORD"], "line": "key is " + os.environ["T_HYPER"]},
-    notes="uploaded with " + os.environ["T_NOTE"], dataset_source="https://user:" + os.environ["T_PASSWORD"] + "@host/d",
+    notes="uploaded with " + os.environ["T_NOTE"],
+    dataset_source="https://user:" + os.environ["T_PASSWORD"] + "@host/d",
 )
 archive.log("message", "token " + os.environ["T_LOGGED"])
 model.fit(x, x[:, :1], epochs=1, verbose=0, callbacks=[archive])
