@@ -37,6 +37,7 @@ class SourceFile:
     role: SourceRole
     module: str | None = None
 
+
 _GENERATED = "__autograph_generated_file"
 """TensorFlow's own rewritings of functions, in the folder of temporary files, named anew each time."""
 

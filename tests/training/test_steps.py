@@ -79,4 +79,3 @@ def test_the_steps_of_a_training(tmp_path, steps_per_execution):
     elapsed = np.array([float(row["elapsed_seconds"]) for row in rows])
     assert (np.diff(elapsed) > 0).all()
     assert elapsed[0] > 0
-

@@ -13,7 +13,8 @@ import pytest
 import archiver
 from archiver import layout
 from archiver.archive.run import Run
-from archiver.testing import BATCH_SIZE, FEATURES, SAMPLES, tiny_run
+from archiver.testing import tiny_run
+from archiver.testing.numbers import BATCH_SIZE, FEATURES, SAMPLES
 from archiver.training.weights import weights_digest
 
 
