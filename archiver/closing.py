@@ -14,7 +14,11 @@ from archiver.records.results import Results, TestResults
 from archiver.records.training import History
 from archiver.sealing import seal, unseal
 from archiver.storage import files
-from archiver.storage.journal import Journal
+from archiver.storage.digests import ALGORITHMS
+from archiver.storage.hashing import hash_files, regular_files
+from archiver.storage.journal import JOURNAL_NAME, Journal
+from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, parse_manifest
+from archiver.storage.reading import read_below
 
 
 def outcome(run: Run, test: TestResults | Unavailable | None = None) -> tuple[History, Results]:
@@ -62,13 +66,14 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
 
     Args:
         run: the run.
-        force: also where the process cannot be looked at because it belongs to another machine.
+        force: also where the process cannot be looked at because it belongs to another machine, and where files are
+            not those of an earlier seal of which a manifest is left.
 
     Returns:
         The seal id; that of a sealed archive, which is left alone, too.
 
     Raises:
-        RunStateError: its process is still there.
+        RunStateError: its process is still there, or files were changed after an earlier seal.
         StorageError: the file system refused.
     """
     sealed = run.seal_id
@@ -79,13 +84,40 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
         reason = status.note or "its process is alive"
         remedy = "--force seals it all the same" if status.note else "wait for it, or stop it first"
         raise RunStateError(f"{run.path}: the training is still running ({reason}); {remedy}.")
+    changed = changed_since_manifest(run)
+    if changed and not force:
+        raise RunStateError(
+            f"{run.path}: {', '.join(changed[:5])}{' ...' if len(changed) > 5 else ''} changed after it was sealed, "  # noqa: PLR2004
+            "as a manifest of that seal tells; somebody removed the rest of it. --force seals it as it is now."
+        )
     journal = Journal(run.path, part=_next_part(run))
     unseal(run, journal)
+    if changed:
+        journal.append(
+            "warning", message="sealed although files differ from a manifest of an earlier seal", files=changed
+        )
     if status.note is not None:
         journal.append("status", status="interrupted", note=status.note)
     write_history(run)
     write_results(run)
     return seal(run, journal)
+
+
+def changed_since_manifest(run: Run) -> list[str]:
+    """Files that are not what a manifest says that an interrupted seal, or somebody who removed the seal, has left.
+
+    The journal is left out: unsealing appends to it before it removes the manifests.
+    """
+    for algorithm in reversed(ALGORITHMS):
+        path = run.path / MANIFEST_NAMES[algorithm]
+        if not path.is_file():
+            continue
+        listed, _ = parse_manifest(read_below(run.path, path.name, MAXIMAL_MANIFEST_BYTES), algorithm)
+        sizes = {name: size for name, size in regular_files(run.path).items() if name in listed}
+        digests = hash_files(run.path, sizes, (algorithm,))
+        found = {name: each[algorithm] for name, each in digests.items()}
+        return sorted(name for name in listed if name != JOURNAL_NAME and found.get(name) != listed[name])
+    return []
 
 
 def _next_part(run: Run) -> int:

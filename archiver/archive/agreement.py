@@ -96,7 +96,7 @@ def _check_completeness(inspection: Inspection, journal: JournalContents | None)
         if ("missing", path) not in inspection.reported:
             inspection.find("missing", path, f"there is no {entry.description}, and the journal does not say why")
     for path in inspection.sizes:
-        if layout.entry_for(path, name) is None:
+        if layout.entry_for(path, name) is None and ("unlisted", path) not in inspection.reported:
             inspection.inform("unknown_file", path, "is no part of the format; it was sealed with the rest")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import PurePath
 
-from archiver.collect.redaction import redact_text
+from archiver.collect.redaction import redact_message
 from archiver.errors import StorageError
 from archiver.records.journal import ExceptionPart
 from archiver.storage.journal import Journal
@@ -24,7 +24,7 @@ def exception_part(error: BaseException, *, on_its_way: bool = False) -> Excepti
     around = list(traceback.extract_stack()) if on_its_way else []
     return ExceptionPart(
         type=name,
-        message=redact_text(_text(error))[:MAXIMAL_MESSAGE_LENGTH],
+        message=redact_message(_text(error))[:MAXIMAL_MESSAGE_LENGTH],
         location=_location([*around, *traceback.extract_tb(error.__traceback__)]),
     )
 

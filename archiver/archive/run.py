@@ -45,9 +45,11 @@ class Run:
             what = "a file" if folder.exists() else "nothing"
             raise NotAnArchiveError(f"Received {str(path)!r}, where there is {what}. Expected the folder of a run.")
         if not is_archive(folder):
+            inside = [found.name for found in find_archives(folder)]
+            hint = f" It holds {len(inside)} runs: {', '.join(inside[:5])}." if inside else ""
             raise NotAnArchiveError(
                 f"Received {str(path)!r}, a folder without {JOURNAL_NAME} or {layout.MANIFEST_BLAKE3.pattern}. "
-                "Expected the folder of a run (its name usually ends in '_models')."
+                f"Expected the folder of a run (its name usually ends in '_models').{hint}"
             )
         return cls(folder, _name_of(folder))
 

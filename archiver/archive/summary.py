@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from archiver import layout
+from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.layout import RecordFile
@@ -24,16 +25,16 @@ def summary_rows(run: Run) -> Rows:
     """`(what, text)` in the order in which a reader asks; control characters are replaced."""
     rows: list[tuple[str, str]] = [("run", run.name), ("status", run.status.describe())]
     seal_id = run.seal_id
-    rows.append(("seal id", seal_id or "none: not sealed"))
+    rows.append(("seal id", f"{seal_id} (`archiver verify` checks it)" if seal_id else "none: not sealed"))
     sections: tuple[tuple[RecordFile[Any], Callable[[Any], Rows]], ...] = (
         (layout.RUN, _of_run),
-        (layout.RESULTS, _of_results),
         (layout.DATASET_STATS, _of_data),
         (layout.MODEL_CONFIG, _of_model),
         (layout.TRAIN_CONFIG, _of_training),
         (layout.SYSTEM, _of_system),
         (layout.GIT, _of_git),
     )
+    rows += _results(run)
     for file, describe in sections:
         rows += _section(run, file, describe)
     rows.append(("report", str(run.path_of(layout.README)) if run.has(layout.README) else "none yet"))
@@ -52,6 +53,18 @@ def _section(run: Run, file: RecordFile[Any], describe: Callable[[Any], Rows]) -
     return list(describe(record)) if record is not None else []
 
 
+def _results(run: Run) -> list[tuple[str, str]]:
+    """From the record, or, as long as there is none, from the journal: of a run that still trains, or was killed."""
+    if run.has(layout.RESULTS) and run.seal_id is not None:
+        return _section(run, layout.RESULTS, _of_results)
+    try:
+        contents = run.journal.read()
+        results = build_results(run, contents, build_history(contents), Unavailable(unavailable="not evaluated"))
+    except (ArchiverError, ValueError, LookupError, TypeError):
+        return []
+    return list(_of_results(results))
+
+
 def _of_run(record: RunRecord) -> Rows:
     yield "began", f"{record.created:%Y-%m-%d %H:%M:%S} UTC, on {record.process.host}"
     if record.group:
@@ -61,7 +74,8 @@ def _of_run(record: RunRecord) -> Rows:
 
 
 def _of_results(record: Results) -> Rows:
-    yield "trained", f"{record.epoch_count} epochs in {record.training_seconds:.1f} s, {record.phase_count} phase(s)"
+    phases = "" if record.phase_count == 1 else f", {counted(record.phase_count, 'phase')}"
+    yield "trained", f"{counted(record.epoch_count, 'epoch')} in {record.training_seconds:.1f} s{phases}"
     if not isinstance(record.test, Unavailable):
         yield "test", _metrics(record.test.metrics)
     if record.final_metrics:
@@ -69,11 +83,18 @@ def _of_results(record: Results) -> Rows:
     if not isinstance(record.best_epoch, Unavailable):
         best = record.best_epoch
         where = best.file or "models/ (the final weights)"
-        yield "best epoch", f"{best.epoch} of phase {best.phase}: {best.monitor} {best.value:.4g}, weights in {where}"
+        phase = "" if record.phase_count == 1 else f" of phase {best.phase + 1}"
+        text = f"the {best.epoch + 1}.{phase}: {best.monitor} {best.value:.4g}, weights in {where}"
+        yield "best epoch", text
     if record.exception:
         yield "exception", f"{record.exception.type}: {record.exception.message}"
     if record.logged:
         yield "logged", ", ".join(f"{name} {value}" for name, value in record.logged.items())
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _metrics(metrics: dict[str, float]) -> str:
@@ -90,14 +111,15 @@ def _of_data(record: DatasetStats) -> Rows:
 
 def _of_model(record: ModelConfig) -> Rows:
     count = "" if isinstance(record.parameters, Unavailable) else f", {record.parameters.total:,} parameters"
-    yield "model", f"{record.name}: {record.class_name}{count}, {len(record.layers)} layers"
+    kind = record.class_name.rsplit(".", 1)[-1]
+    yield "model", f"{record.name}: {kind}{count}, {counted(len(record.layers), 'layer')}"
 
 
 def _of_training(record: TrainConfig) -> Rows:
     for phase in record.phases:
-        seed = "not seeded" if isinstance(phase.seed, Unavailable) else f"seed {phase.seed.seed}"
+        seed = "not seeded by archiver" if isinstance(phase.seed, Unavailable) else f"seed {phase.seed.seed}"
         batch = f"batch size {phase.batch_size}" if phase.batch_size else "batches as the data set has them"
-        yield f"phase {phase.phase}", f"{batch}, up to {phase.epochs} epochs, {seed}"
+        yield f"phase {phase.phase + 1}", f"{batch}, up to {phase.epochs} epochs, {seed}"
 
 
 def _of_system(record: SystemRecord) -> Rows:
@@ -108,7 +130,10 @@ def _of_system(record: SystemRecord) -> Rows:
 def _of_git(record: GitRecord) -> Rows:
     repository = record.repository
     if isinstance(repository, Unavailable):
-        yield "git", repository.unavailable
+        yield (
+            "git",
+            "not in a repository" if "not a git repository" in repository.unavailable else repository.unavailable,
+        )
     elif isinstance(repository.commit, Unavailable):
         yield "git", repository.commit.unavailable
     else:

@@ -139,7 +139,7 @@ def _compare_lists(inspection: Inspection) -> None:
     if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
         return
     order = list(MANIFEST_NAMES)
-    for position, (algorithm, listed) in enumerate(inspection.listed.items()):
+    for position, (algorithm, listed) in enumerate(reversed(inspection.listed.items())):
         name = MANIFEST_NAMES[algorithm]
         later = {MANIFEST_NAMES[each] for each in order[order.index(algorithm) :]}
         for path in listed:

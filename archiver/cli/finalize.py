@@ -9,7 +9,11 @@ import click
 
 @click.command("finalize")
 @click.argument("path", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--force", is_flag=True, help="Also when the process belongs to another machine and cannot be looked at.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also when the process cannot be looked at, or when files changed after an earlier seal.",
+)
 def command(path: Path, force: bool) -> None:
     """Seal what an unfinished run left behind: a training that was killed, or whose sealing was interrupted.
 

@@ -36,29 +36,31 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
       archiver verify runs/digits_cnn_base_models
       archiver verify --deep --format json runs
     """
+    from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
+    from archiver.errors import ArchiverError
 
-    archives = [found for path in paths for found in _archives(path)]
-    reports = []
+    archives = [found for path in paths for found in find_archives(path) or [path]]
+    reports: list[VerifyReport] = []
+    errors: list[ArchiverError] = []
     with _progress(len(archives), form) as advance:
         for path in archives:
-            reports.append(verify(path, algorithm=algorithm, deep=deep))
+            try:
+                reports.append(verify(path, algorithm=algorithm, deep=deep))
+            except ArchiverError as error:
+                errors.append(error)
             advance()
-    click.echo(_as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)))
-    if form == "text" and len(reports) > 1:
+    click.echo(
+        _as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)), nl=bool(reports or form == "json")
+    )
+    if form == "text" and len(archives) > 1:
         whole = sum(report.is_whole for report in reports)
-        click.echo(f"\n{whole} of {len(reports)} archives are whole")
+        click.echo(f"\n{whole} of {len(archives)} archives are whole")
+    for failure in errors:
+        click.echo(f"archiver: {failure}", err=True)
+    if errors:
+        return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
-
-
-def _archives(path: Path) -> list[Path]:
-    """What there is to verify; a path without any is an error before the first archive is read."""
-    from archiver.archive.run import Run, find_archives
-
-    found = find_archives(path)
-    if not found or found == [path]:
-        Run.open(path)
-    return found
 
 
 class _progress:  # noqa: N801 - used as a function

@@ -247,6 +247,20 @@ def _hidden(name: str, value: str) -> str:
     return REDACTED
 
 
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?P<sign>\s?[=:]\s?)(?P<value>[^\s,;)}\]=]++)(?!=)")
+
+
+def redact_message(text: str) -> str:
+    """`redact_text` for what a program says: values behind a secret name (`password=...`) go, too.
+
+    Not for source code, where such a value is mostly an expression.
+    """
+    hidden = _ASSIGNMENT.sub(
+        lambda match: f"{match['name']}{match['sign']}{REDACTED}" if is_secret_name(match["name"]) else match[0], text
+    )
+    return redact_text(hidden)
+
+
 def redact_json(value: Any, secret_name: str = "") -> Any:
     """Plain JSON without secrets; the structure stays.
 

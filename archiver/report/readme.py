@@ -9,6 +9,7 @@ from typing import Any
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.run import Run
+from archiver.archive.summary import counted
 from archiver.errors import ArchiverError
 from archiver.records.base import Part
 from archiver.report.inventory import InventoryLine, inventory_table
@@ -55,6 +56,7 @@ def _environment() -> Any:
         "size": format_bytes,
         "duration": format_seconds,
         "in_words": in_words,
+        "counted": counted,
         "short_name": short_name,
         "safe": Safe,
     }

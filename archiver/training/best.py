@@ -50,6 +50,7 @@ class BestWeights:
         if not self._is_decided:
             self._is_decided = True
             self._follow(has_validation=any(name.startswith("val_") for name in logs))
+        self._check_name(logs)
         value = logs.get(self._monitor) if self._monitor else None
         if value is None:
             return
@@ -72,6 +73,12 @@ class BestWeights:
                 value=self._value,
                 weights_digest=self.digest if saved else None,
             )
+
+    def _check_name(self, logs: dict[str, Any]) -> None:
+        # A validation metric may be missing in an epoch that is not validated; the training metric tells the name.
+        if self._monitor is not None and self._monitor.removeprefix("val_") not in logs and self._monitor not in logs:
+            names = ", ".join(sorted(logs))
+            raise ArgumentError(f"Received monitor={self._monitor!r}. Expected one of the metrics: {names}.")
 
     def _save(self, model: Any) -> None:
         with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary, without_warnings():

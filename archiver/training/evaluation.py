@@ -26,6 +26,7 @@ from archiver.training.weights import raw_bytes
 
 MAXIMAL_PREDICTION_BYTES = 16 << 20
 """Predictions beyond it are not stored; their digest always covers all of them."""
+MAXIMAL_MESSAGE_LENGTH = 520
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,13 @@ def check_shapes(model: Any, x: Any, y: Any) -> None:
     if data_kind(x) != "arrays":
         return
     arrays = named_arrays("x", x)
-    lengths = {name: len(value) for name, value in [*arrays, *named_arrays("y", y)]}
+    everything = [*arrays, *named_arrays("y", y)]
+    plain = next((name.partition("/")[0] for name, value in everything if not hasattr(value, "shape")), None)
+    if plain is not None:
+        raise DataError(f"Received test data whose {plain} is made of lists. Expected NumPy arrays or tensors.")
+    lengths = {name: len(value) for name, value in everything}
+    if 0 in lengths.values():
+        raise DataError(f"Received test data of the lengths {lengths}. Expected at least 1 sample.")
     if len(set(lengths.values())) > 1:
         raise DataError(f"Received test data of different lengths: {lengths}. Expected the same number of samples.")
     inputs = getattr(model, "inputs", None)
@@ -125,6 +132,10 @@ def check_class_names(class_names: tuple[str, ...] | None, model: Any, y: Any) -
             raise DataError(
                 f"Received {len(class_names)} class names for labels of {needed} classes. Expected {needed}."
             )
+    _check_outputs(class_names, model)
+
+
+def _check_outputs(class_names: tuple[str, ...], model: Any) -> None:
     shape = getattr(model, "output_shape", None) if getattr(model, "built", False) else None
     width = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None  # noqa: PLR2004
     if isinstance(width, int) and width > 1 and width != len(class_names):
@@ -148,7 +159,7 @@ def evaluate(
         outputs = model.predict(keras_x, batch_size=batch_size, verbose=0)
     except Exception as error:
         raise DataError(
-            f"The model could not be evaluated on the test data ({type(error).__name__}): {error}"
+            f"The model could not be evaluated on the test data ({type(error).__name__}): {_shortened(str(error))}"
         ) from error
     arrays = {name: np.asarray(value) for name, value in named_arrays("output", outputs)}
     stored = _stored(arrays)
@@ -162,6 +173,12 @@ def evaluate(
         predictions_file=layout.PREDICTIONS.path(run.name),
     )
     return Evaluation(results, describe_split(x, y, sample_weight), stored)
+
+
+def _shortened(text: str) -> str:
+    """Keras puts whole arrays and tracebacks into its messages; what went wrong stands at the beginning or the end."""
+    text = " ".join(text.split())
+    return text if len(text) <= MAXIMAL_MESSAGE_LENGTH else f"{text[:200]} ... {text[-300:]}"
 
 
 def _stored(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -140,6 +140,32 @@ def checked_texts(argument: str, value: Iterable[Any]) -> tuple[str, ...]:
     return items
 
 
+def checked_hyperparameters(value: Any) -> Json:
+    """Hyper-parameters as plain JSON.
+
+    Raises:
+        ArgumentError: they have no names.
+    """
+    found = plain(value)
+    if value is not None and (not isinstance(found, dict) or set(found) in ({"object"}, {"array"}, {"bytes"})):
+        raise ArgumentError(
+            f"Received hyperparameters of type {type(value).__name__}. Expected a dict, an argparse.Namespace or a "
+            "dataclass."
+        )
+    return found
+
+
+def checked_count(argument: str, value: Any) -> int | None:
+    """A whole number of at least 1, or None.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ArgumentError(f"Received {argument}={value!r}. Expected a whole number of at least 1, or None.")
+    return value
+
+
 def checked_text(argument: str, value: Any) -> str | None:
     """A text or None.
 

@@ -91,7 +91,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             data=checks.checked_data(data),
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
-            hyperparameters=checks.plain(hyperparameters),
+            hyperparameters=checks.checked_hyperparameters(hyperparameters),
             dataset_source=checks.plain(dataset_source),
             notes=checks.plain(notes),
             tags=checks.checked_texts("tags", tags),
@@ -199,7 +199,6 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             ArgumentError: the name is no text.
         """
-        checks.checked_text("name", name or None)
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"Received name={name!r}. Expected a text.")
         value = checks.plain(value)
@@ -263,8 +262,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             test_data=test_data,
             class_names=checks.checked_names(class_names),
             on_changed_weights=checks.checked_choice("on_changed_weights", on_changed_weights, OnChangedWeights),
-            batch_size=batch_size,
-            steps=steps,
+            batch_size=checks.checked_count("batch_size", batch_size),
+            steps=checks.checked_count("steps", steps),
         )
         return finalize(session, request)
 

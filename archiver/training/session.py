@@ -108,7 +108,7 @@ class Session:
             return
         self._warned.add(key)
         try:
-            warnings.warn(message, ArchiverWarning, stacklevel=4)
+            warnings.warn(message, ArchiverWarning, stacklevel=users_level())
         except ArchiverWarning:
             print(message, file=sys.stderr)  # noqa: T201 - the user made warnings errors, and must still be told
 
@@ -313,6 +313,18 @@ class Session:
             self.say("file_added", file=target)
 
         self.add(write)
+
+
+def users_level() -> int:
+    """The `stacklevel` of `warnings.warn` that shows the user's own line: the first outside archiver and Keras."""
+    frame, level = sys._getframe(1), 1  # noqa: SLF001 - documented; there is no other way before Python 3.12
+    while frame.f_back is not None and not _is_users(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_users(module: str) -> bool:
+    return module.partition(".")[0] not in ("archiver", "keras", "contextlib")
 
 
 def is_number(value: Any) -> bool:

@@ -19,6 +19,7 @@ from archiver.collect.redaction import (
     is_secret_name,
     redact_arguments,
     redact_json,
+    redact_message,
     redact_remote,
     redact_text,
 )
@@ -299,3 +300,16 @@ def test_the_source_of_this_module_would_be_copied() -> None:
 
     text = Path(module.__file__).read_text()
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("login failed: password=hunter2, user=me", "login failed: password=[redacted], user=me"),
+        ("api_key: abc", "api_key: [redacted]"),
+        ("max_tokens=5 tokenizer=bert", "max_tokens=5 tokenizer=bert"),
+        ("Expected shape=(3, 4)", "Expected shape=(3, 4)"),
+    ],
+)
+def test_messages_lose_values_behind_secret_names(text, redacted):
+    assert redact_message(text) == redacted

@@ -65,8 +65,8 @@ def killed_phase(run: Run, journal: Journal) -> None:
 
 
 def close(run: Run, journal: Journal) -> None:
-    """`archiver finalize`; a run that was killed before it could write who it was needs `--force`."""
-    close_unfinished(run, force=True)
+    """`archiver finalize`."""
+    close_unfinished(run)
 
 
 STEPS: dict[str, Step] = {
@@ -269,7 +269,7 @@ def stopped_there(step: Step, start: Run, tmp_path: Path, disk: Disk) -> bool:
 def go_on(run: Run, journal: Journal, disk: Disk) -> None:
     """After a kill another process closes the run; after an error, the same one may go on."""
     if disk.was_killed:
-        close_unfinished(run, force=True)
+        close_unfinished(run)
     else:
         finish(run, journal)
 
