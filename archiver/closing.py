@@ -17,7 +17,7 @@ from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.journal import JOURNAL_NAME, Journal
-from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, parse_manifest
+from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, PREVIOUS_SEAL, parse_manifest
 from archiver.storage.reading import read_below
 
 
@@ -106,7 +106,7 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
 def changed_since_manifest(run: Run) -> list[str]:
     """Files that are not what a manifest says that an interrupted seal, or somebody who removed the seal, has left.
 
-    The journal is left out: unsealing appends to it before it removes the manifests.
+    Unsealing itself appends to the journal and renames the seal before it removes the manifests; these are left out.
     """
     for algorithm in reversed(ALGORITHMS):
         path = run.path / MANIFEST_NAMES[algorithm]
@@ -116,7 +116,8 @@ def changed_since_manifest(run: Run) -> list[str]:
         sizes = {name: size for name, size in regular_files(run.path).items() if name in listed}
         digests = hash_files(run.path, sizes, (algorithm,))
         found = {name: each[algorithm] for name, each in digests.items()}
-        return sorted(name for name in listed if name != JOURNAL_NAME and found.get(name) != listed[name])
+        compared = set(listed) - {JOURNAL_NAME, PREVIOUS_SEAL}
+        return sorted(name for name in compared if found.get(name) != listed[name])
     return []
 
 

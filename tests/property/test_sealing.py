@@ -228,7 +228,7 @@ def test_a_name_is_claimed_or_nothing_is_left_behind(tmp_path: Path) -> None:
             assert [event.event for event in run.journal.read().events] == ["created"]
 
 
-SCENARIOS = [("ended", "finish"), ("sealed", "change"), ("sealed", "next_phase"), ("killed_later", "close")]
+SCENARIOS = [("ended", "finish"), ("tested", "change"), ("sealed", "next_phase"), ("killed_later", "close")]
 
 
 @pytest.mark.stress
