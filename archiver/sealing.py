@@ -55,8 +55,7 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     files.remove_temporaries(run.path)
     files.remove_empty_folders(run.path)
     check_names(regular_files(run.path))
-    journal.mend()
-    _note_unsealed(run, journal)
+    _end_unsealing(run, journal)
     _copy_schemas(run)
     report = _report(run, journal)
     _excuse_missing(run, journal)
@@ -119,18 +118,18 @@ def unseal(run: Run, journal: Journal | None = None) -> None:
     seal_file = run.path_of(layout.MANIFEST_BLAKE3)
     if seal_file.exists():
         files.rename(seal_file, run.path / PREVIOUS_SEAL)
+    _end_unsealing(run, journal)
+
+
+def _end_unsealing(run: Run, journal: Journal) -> None:
+    """Say in the journal, once, which seal is no longer there, and remove what is left of it or of one that failed."""
     journal.mend()
-    _note_unsealed(run, journal)
-    for name in reversed(MANIFEST_NAMES.values()):
-        files.remove(run.path / name)
-
-
-def _note_unsealed(run: Run, journal: Journal) -> None:
-    """Say in the journal which seal is no longer there; whoever comes first after the rename."""
     seal_id = _previous_seal_id(run)
     known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
     if seal_id is not None and seal_id not in known:
         journal.append("unsealed", seal_id=seal_id)
+    for name in reversed(MANIFEST_NAMES.values()):
+        files.remove(run.path / name)
 
 
 @contextlib.contextmanager

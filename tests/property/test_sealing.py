@@ -323,6 +323,22 @@ def test_any_row_of_steps(start: str, row: list, same_process: bool, starts: dic
         check_chain(run, seal_ids)
 
 
+def test_a_seal_that_failed_twice_leaves_no_manifest_of_the_first_try(starts: dict[str, Run], tmp_path: Path) -> None:
+    with Disk() as counting:
+        finish(copied(starts["ended"], tmp_path / "count"), Journal(tmp_path / "count"))
+    for at in range(1, len(counting.changes), 4):
+        run = copied(starts["ended"], tmp_path / str(at))
+        journal = Journal(run.path)
+        assert not stopped(finish, run, journal, Disk("broken_once", len(counting.changes) - 1))
+        assert (run.path / "manifest-sha256.txt").exists()
+        if stopped(finish, run, journal, Disk("kill", at)):
+            break
+        assert not check_archive(run)
+        close_unfinished(run)
+        assert check_archive(run)
+    assert at > 20
+
+
 # -- nothing changes where nothing is to be changed
 
 
