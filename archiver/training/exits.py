@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
@@ -104,33 +104,85 @@ def _remember_interrupt() -> None:
 
 
 class TerminationHandler:
-    """While `fit` runs, turns SIGTERM into `SystemExit(143)`, so that `fit` ends with an exception that is recorded.
+    """While `fit` runs, handles SIGTERM and Ctrl-C.
+
+    SIGTERM becomes `SystemExit(143)`, so that `fit` ends with an exception that is recorded. Either waits until
+    archiver's own steps are through (`undisturbed`): a library could swallow the exception in them. A second one does
+    not wait.
 
     Only in the main thread, and only where nobody else handles the signal.
     """
 
     def __init__(self) -> None:
-        self._installed = False
+        self._is_in_use = False
 
     def install(self) -> None:
-        """Begin to handle SIGTERM."""
-        if threading.current_thread() is not threading.main_thread():
+        """Begin to handle the signals."""
+        global _users  # noqa: PLW0603 - signals belong to the process
+        if self._is_in_use or not _is_main_thread():
             return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _terminate)
-            self._installed = True
+        for number, ordinary in _ORDINARY_HANDLERS.items():
+            if signal.getsignal(number) is ordinary:
+                signal.signal(number, _on_signal)
+        self._is_in_use = True
+        _users += 1
 
     def remove(self) -> None:
-        """Give the signal back."""
-        if self._installed and threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGTERM) is _terminate:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self._installed = False
+        """Give the signals back, when nobody else is in `fit`."""
+        global _users  # noqa: PLW0603
+        if not self._is_in_use or not _is_main_thread():
+            return
+        self._is_in_use = False
+        _users -= 1
+        for number, ordinary in _ORDINARY_HANDLERS.items():
+            if _users == 0 and signal.getsignal(number) is _on_signal:
+                signal.signal(number, ordinary)
+
+
+_ORDINARY_HANDLERS: dict[signal.Signals, Any] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
+_users = 0
+_depth = 0
+_waiting: int | None = None
 
 
 class Terminated(SystemExit):
     """SIGTERM arrived while `fit` was running."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001 - a signal handler's signature
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a signal that arrives meanwhile wait for the end of the body."""
+    global _depth  # noqa: PLW0603 - signals belong to the process
+    if not _is_main_thread():
+        yield
+        return
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+        if _depth == 0 and _waiting is not None:
+            _raise(_waiting)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
+    global _waiting  # noqa: PLW0603
+    if _depth and _waiting is None:
+        _waiting = number
+    else:
+        _raise(number)
+
+
+def _raise(number: int) -> NoReturn:
+    global _waiting  # noqa: PLW0603
+    _waiting = None
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise Terminated(TERMINATED_EXIT_CODE)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -175,7 +175,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if session is not None and call is not None:
             reason = session.attempt("stop reason", lambda: stop_reason(model, _callbacks(call)))
             session.complete_phase(model, reason or "user")
-        # Only now: Ctrl-C or SIGTERM may come while the model is saved.
+        # Only now: Ctrl-C and SIGTERM wait while the model is saved.
         self._call = None
         self._watch.remove()
         self._termination.remove()

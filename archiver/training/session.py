@@ -159,7 +159,7 @@ class Session:
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
-        with self._lock:
+        with exits.undisturbed(), self._lock:
             if not self._is_closed:
                 self._end_epoch(model, epoch, logs)
 
@@ -187,7 +187,7 @@ class Session:
 
     def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
-        with self._lock:
+        with exits.undisturbed(), self._lock:
             if self._is_closed:
                 return
             self._go_on()

@@ -182,35 +182,77 @@ def test_sigterm(server: Server, tmp_path: Path) -> None:
     assert ended.epochs_over[:1] == [0]
 
 
-def test_sigterm_while_the_model_is_saved(server: Server, tmp_path: Path) -> None:
-    body = """
-class Terminating(keras.layers.Dense):
+INTERRUPTED_WHILE_SAVING = """
+signals = [signal.{signal}] * {times}
+
+class Interrupting(keras.layers.Dense):
     def save_own_variables(self, store):
-        os.kill(os.getpid(), signal.SIGTERM)
+        if signals:
+            os.kill(os.getpid(), signals.pop())
         super().save_own_variables(store)
 
-model = keras.Sequential([keras.Input((4,)), Terminating(1)])
+model = keras.Sequential([keras.Input((4,)), Interrupting(1)])
 model.compile("sgd", "mse")
-archive = archiver.RunArchiver("runs", name="run", monitor=None)
-fit(archive)
+archive = archiver.RunArchiver("runs", name="run", monitor={monitor})
+other = archiver.RunArchiver("runs", name="other", formats=[], monitor=None)
+fit({order})
 """
-    ended = server.run(tmp_path, body)
-    assert ended.exit_code == 128 + signal.SIGTERM
+ENDS = {"SIGTERM": (128 + signal.SIGTERM, "SystemExit"), "SIGINT": (-signal.SIGINT, "KeyboardInterrupt")}
+
+
+@pytest.mark.parametrize("name", list(ENDS))
+def test_a_signal_while_the_best_weights_are_saved(name: str, server: Server, tmp_path: Path) -> None:
+    """It waits until they are, and is not swallowed by whatever saves them."""
+    ended = server.run(
+        tmp_path, INTERRUPTED_WHILE_SAVING.format(signal=name, times=1, monitor="'loss'", order="archive")
+    )
+    exit_code, kind = ENDS[name]
+    assert ended.exit_code == exit_code
     run = run_of(ended)
     assert statuses(run) == ["failed"]
     assert run.status.exception is not None
-    assert run.status.exception.message == "terminated by SIGTERM"
+    assert run.status.exception.type == kind
+    assert run.has(layout.BEST_WEIGHTS)
     assert_sealed(run, ended.logs)
+    assert len(ended.logs) == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "times", "expected"),
+    [
+        pytest.param("archive, other", 1, ("complete", "failed"), id="completed_first"),
+        pytest.param("archive, other", 2, ("failed", "failed"), id="twice"),
+        pytest.param("other, archive", 1, ("complete", "complete"), id="after_another_archive"),
+    ],
+)
+def test_sigterm_while_the_model_is_saved(
+    order: str, times: int, expected: tuple[str, str], server: Server, tmp_path: Path
+) -> None:
+    """The archive is completed first, unless it comes again; an archive that would have been next is not."""
+    body = INTERRUPTED_WHILE_SAVING.format(signal="SIGTERM", times=times, monitor=None, order=order)
+    ended = server.run(tmp_path, body)
+    assert ended.exit_code == 128 + signal.SIGTERM
+    run, other = run_of(ended), run_of(ended, "other")
+    assert (statuses(run), statuses(other)) == ([expected[0]], [expected[1]])
+    for each, status in zip((run, other), expected, strict=True):
+        assert (each.status.exception is None) == (status == "complete")
+        assert status == "complete" or each.status.exception.message == "terminated by SIGTERM"  # type: ignore[union-attr]
+    for each in (run, other):
+        assert_sealed(each, ended.logs)
     assert len(ended.logs) == 4
 
 
-def test_sigterm_is_the_systems_again_after_fit(tmp_path: Path) -> None:
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    seen = []
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))
-    small.model().fit(*small.arrays(), verbose=0, callbacks=[archiver.RunArchiver(tmp_path, name="a"), watch])
-    assert seen != [signal.SIG_DFL]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+def test_signals_are_as_before_after_fit(tmp_path: Path) -> None:
+    def handlers() -> list[Any]:
+        return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+    before, seen = handlers(), []
+    assert before == [signal.SIG_DFL, signal.default_int_handler]
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.extend(handlers()))
+    archives = [archiver.RunArchiver(tmp_path, name=name) for name in ("a", "b")]
+    small.model().fit(*small.arrays(), verbose=0, callbacks=[*archives, watch])
+    assert not set(seen) & set(before)
+    assert handlers() == before
 
 
 # Ends without a word
@@ -628,9 +670,7 @@ def test_a_callback_of_the_users_stops(tmp_path: Path) -> None:
     assert run.status.stop_reason == "user"
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"epochs": 0}, {"epochs": 3, "initial_epoch": 3}, {"epochs": 2, "initial_epoch": 7}]
-)
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"epochs": 2, "initial_epoch": 7}])
 def test_no_epoch_at_all(arguments: dict[str, int], tmp_path: Path) -> None:
     run, model, history = trained(tmp_path, **arguments)
     assert history == {}
