@@ -13,8 +13,9 @@ import keras
 
 from archiver.archive.claiming import OnExisting
 from archiver.archive.run import Run
-from archiver.errors import ArgumentError, RunStateError
+from archiver.errors import ArgumentError, RunStateError, UnsafePathError
 from archiver.naming import run_name
+from archiver.storage.beneath import relative_parts
 from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
@@ -217,12 +218,12 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         target = PurePosixPath(name if name is not None else source.name)
         if not source.is_file():
             raise ArgumentError(f"Received path={str(path)!r}, which is no file. Expected a file to copy.")
-        if (
-            target.is_absolute()
-            or not target.parts
-            or any(part in ("..", "") or part[0] == "." for part in target.parts)
-        ):
-            raise ArgumentError(f"Received name={name!r}. Expected a relative path without '..' and hidden parts.")
+        try:
+            relative_parts(str(target))
+        except UnsafePathError as error:
+            raise ArgumentError(f"Received name={name!r}. {error}") from error
+        if not target.parts or any(part.startswith(".") for part in target.parts):
+            raise ArgumentError(f"Received name={name!r}. Expected a relative path without hidden parts.")
         if self._session is None:
             self._before_claim.append(("add_file", source, f"files/{target}"))
         else:

@@ -197,3 +197,13 @@ except archiver.errors.MissingExtraError as error:
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert 'pip install "keras-archiver[tensorflow]"' in result.stdout
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../b", ".hidden", "a/.b", "a\\b", "a\nb", "", "c:a"])
+def test_files_are_added_inside_files_only(name, tmp_path):
+    (tmp_path / "source.txt").write_text("x")
+    archive = archiver.RunArchiver(tmp_path / "runs", name="a")
+    with pytest.raises(ArgumentError, match="Received name="):
+        archive.add_file(tmp_path / "source.txt", name)
+    with pytest.raises(ArgumentError, match="is no file"):
+        archive.add_file(tmp_path / "nothing.txt")
