@@ -57,30 +57,34 @@ class RecordFile(ArchiveFile, Generic[R]):
     record: type[R]
 
 
-RUN = RecordFile("configs/{name}_run.json", "what the run is", "always", "training.phases", RunRecord)
+RUN = RecordFile("configs/{name}_run.json", "what the run is", "always", "training.collecting", RunRecord)
 MODEL_CONFIG = RecordFile(
-    "configs/{name}_model_config.json", "architecture of the model", "complete", "training.phases", ModelConfig
+    "configs/{name}_model_config.json", "architecture of the model", "complete", "training.collecting", ModelConfig
 )
 TRAIN_CONFIG = RecordFile(
-    "configs/{name}_train_config.json", "configuration of the training", "complete", "training.phases", TrainConfig
+    "configs/{name}_train_config.json", "configuration of the training", "complete", "training.collecting", TrainConfig
 )
 OPTIMIZER_CONFIG = RecordFile(
-    "configs/{name}_optimizer_config.json", "optimizer", "complete", "training.phases", OptimizerConfig
+    "configs/{name}_optimizer_config.json", "optimizer", "complete", "training.collecting", OptimizerConfig
 )
 PREPROCESSING = RecordFile(
-    "configs/{name}_preprocessing.json", "preprocessing of the data", "complete", "training.phases", Preprocessing
+    "configs/{name}_preprocessing.json", "preprocessing of the data", "complete", "training.collecting", Preprocessing
 )
-RESULTS = RecordFile("results/{name}_results.json", "results", "complete", "training.closing", Results)
-HISTORY = RecordFile("results/{name}_history.json", "metrics of every epoch", "complete", "training.closing", History)
-DATASET_STATS = RecordFile("results/{name}_dataset_stats.json", "the data", "complete", "training.phases", DatasetStats)
+RESULTS = RecordFile("results/{name}_results.json", "results", "complete", "closing", Results)
+HISTORY = RecordFile("results/{name}_history.json", "metrics of every epoch", "complete", "closing", History)
+DATASET_STATS = RecordFile(
+    "results/{name}_dataset_stats.json", "the data", "complete", "training.collecting", DatasetStats
+)
 METADATA = RecordFile("results/{name}_metadata.json", "every file with its MD5", "sealed", "sealing", Metadata)
 WEIGHTS = RecordFile(
     "models/{name}_weights.json", "table of the weights with digests", "complete", "training.models", WeightsTable
 )
-SYSTEM = RecordFile("environment/system.json", "machine and Python", "complete", "training.phases", SystemRecord)
-PACKAGES = RecordFile("environment/packages.json", "installed packages", "complete", "training.phases", PackagesRecord)
-GIT = RecordFile("environment/git.json", "state of the repository", "complete", "training.phases", GitRecord)
-SOURCE = RecordFile("environment/source.json", "source that ran", "complete", "training.phases", SourceRecord)
+SYSTEM = RecordFile("environment/system.json", "machine and Python", "complete", "training.collecting", SystemRecord)
+PACKAGES = RecordFile(
+    "environment/packages.json", "installed packages", "complete", "training.collecting", PackagesRecord
+)
+GIT = RecordFile("environment/git.json", "state of the repository", "complete", "training.collecting", GitRecord)
+SOURCE = RecordFile("environment/source.json", "source that ran", "complete", "training.collecting", SourceRecord)
 CHECKPOINT_STATE = RecordFile(
     "models/{name}_checkpoint/state.json",
     "checkpoint: plain values",
@@ -102,11 +106,11 @@ PREDICTIONS = ArchiveFile(
     "results/{name}_predictions.npz", "predictions on the test data", "optional", "training.evaluation"
 )
 PATCH = ArchiveFile(
-    "environment/uncommitted.patch", "uncommitted changes of the repository", "optional", "training.phases"
+    "environment/uncommitted.patch", "uncommitted changes of the repository", "optional", "training.collecting"
 )
-SOURCE_FILES = ArchiveFile("environment/source/*", "source file", "optional", "training.phases")
+SOURCE_FILES = ArchiveFile("environment/source/*", "source file", "optional", "training.collecting")
 STEPS = ArchiveFile("traces/steps.csv", "time and running mean of the loss, step by step", "optional", "training.steps")
-ADDED_FILES = ArchiveFile("files/*", "added with add_file", "optional", "training.run_archiver")
+ADDED_FILES = ArchiveFile("files/*", "added with add_file", "optional", "training.session")
 SCHEMAS = ArchiveFile("schemas/*.schema.json", "JSON Schema of the records", "sealed", "sealing")
 JOURNAL = ArchiveFile("journal.jsonl", "journal of events", "always", "storage.journal")
 README = ArchiveFile("README.md", "the report", "sealed", "report.readme")
