@@ -45,3 +45,10 @@ def test_the_table_has_one_entry_per_path_and_kind():
     assert len(set(patterns)) == len(patterns)
     kinds = [entry.record.KIND for entry in layout.RECORD_FILES]
     assert len(set(kinds)) == len(kinds)
+
+
+def test_the_text_below_a_field_is_its_description():
+    properties = json_schema("results")["properties"]
+    assert properties["training_seconds"]["description"] == "Sum over the phases."
+    exception = json_schema("results")["$defs"]["ExceptionPart"]["properties"]
+    assert "2,000 characters" in exception["message"]["description"]
