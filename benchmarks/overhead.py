@@ -24,6 +24,8 @@ import numpy as np
 import archiver
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
+from archiver.training.background import Task
+from archiver.training.session import Session
 from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
 
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
@@ -155,6 +157,52 @@ def ends_milliseconds(model: keras.Model, steps: int) -> list[tuple[str, float]]
     ]
 
 
+def steps_milliseconds(model: keras.Model, samples: int) -> list[tuple[str, float, float, float]]:
+    """Every step of archiving: milliseconds before the first step, beside the training, and at the end."""
+    spent: dict[str, list[float]] = {}
+    place = [0]
+
+    def timed_attempt(session: Session, step: str, function: Callable[[], Any], file: Any = None) -> Any:
+        start = time.perf_counter()
+        result = attempt(session, step, function, file)
+        spent.setdefault(step, [0.0, 0.0, 0.0])[place[0]] += time.perf_counter() - start
+        return result
+
+    def timed_run(task: Task) -> None:
+        name, start = task_name(task), time.perf_counter()
+        run_task(task)
+        spent.setdefault(name, [0.0, 0.0, 0.0])[1] += time.perf_counter() - start
+
+    def task_name(task: Task) -> str:
+        return f"background: {getattr(task._function, '__qualname__', 'task').split('.<locals>')[0].lstrip('_')}"
+
+    attempt, run_task = Session.attempt, Task._run
+    Session.attempt, Task._run = timed_attempt, timed_run  # type: ignore[method-assign, assignment]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            archive = archiver.RunArchiver(folder, name="a")
+            marks = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda *_: place.__setitem__(0, 1), on_train_end=lambda *_: place.__setitem__(0, 2)
+            )
+            x = np.random.default_rng(0).normal(size=(samples, *model.input_shape[1:])).astype("float32")
+            y = np.zeros((samples, *model.output_shape[1:]), "float32")
+            model.fit(x, y, epochs=3, verbose=0, callbacks=[archive, marks])
+            archive.finalize(test_data=(x, y))
+    finally:
+        Session.attempt, Task._run = attempt, run_task  # type: ignore[method-assign]
+    return [(step, *(seconds * 1000 for seconds in each)) for step, each in spent.items()]
+
+
+def print_steps(model: keras.Model, samples: int) -> None:
+    rows = [
+        (step, *(f"{value:.1f}" if value >= 0.05 else "" for value in values))
+        for step, *values in sorted(steps_milliseconds(model, samples), key=lambda row: -max(row[1:]))
+        if max(values) >= 0.05
+    ]
+    title = f"Where the milliseconds go, {model.count_params():,} parameters, 3 epochs and finalize(test_data=...)"
+    print_table(title, ("step of archiving", "before the first step", "during the training", "after it"), rows)
+
+
 MEMORY = """
 import sys, numpy as np, psutil, keras, tempfile
 process = psutil.Process()
@@ -209,6 +257,7 @@ def main() -> None:
     for model in (make_model(), large):
         rows = [(name, f"{value:.0f} ms") for name, value in ends_milliseconds(model, 64)]
         print_table(f"Begin and end, {model.count_params():,} parameters", ("part", "time"), rows)
+        print_steps(model, 64)
 
     found = interleaved({name: lambda name=name: memory_mib(name) for name in ("nothing", "archiver")}, 3)
     rows = [(name, spread(values, " MiB")) for name, values in found.items()]

@@ -153,11 +153,17 @@ def _record(kind: str) -> str:
     for name, definition in [(kind, root), *sorted(root.get("$defs", {}).items())]:
         if name == "Unavailable" or not definition.get("properties"):
             continue
-        title = "" if definition is root else f"\n*{_type_name({'$ref': name}, root)}*: {_cell(definition.get('description', ''))}\n"
+        title = (
+            ""
+            if definition is root
+            else f"\n*{_type_name({'$ref': name}, root)}*: {_cell(definition.get('description', ''))}\n"
+        )
         lines.append(f"{title}\n| field | type | what it is |\n|---|---|---|\n")
         for field, schema in definition["properties"].items():
             if field not in ("$schema", "kind", "format_version"):
-                lines.append(f"| `{field}` | {_cell(kind_of(schema, root))} | {_cell(schema.get('description', ''))} |\n")
+                lines.append(
+                    f"| `{field}` | {_cell(kind_of(schema, root))} | {_cell(schema.get('description', ''))} |\n"
+                )
     return "".join(lines)
 
 
