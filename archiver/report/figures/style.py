@@ -1,0 +1,85 @@
+"""How all figures look: one width, one font size, colours that colour-blind readers can tell apart.
+
+The colours are those of Okabe and Ito (Color Universal Design, 2008). Text stays text, so that a figure can be
+searched and read aloud; nothing in a text is taken for mathematics.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH_INCHES = 8.4
+"""About 800 pixels: the width of a README's column."""
+
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
+TEXT, MUTED, GRID = "#24292f", "#57606a", "#d8dee4"
+
+MAXIMAL_LABEL_LENGTH = 24
+
+_SETTINGS: dict[str, Any] = {
+    "svg.hashsalt": "archiver",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": True,
+    "text.color": TEXT,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "path.simplify": True,
+}
+
+
+def drawn(height_inches: float, draw: Any) -> bytes:
+    """The SVG document of a figure that `draw(figure)` fills.
+
+    Args:
+        height_inches: the height; the width is that of a README.
+        draw: called with an empty `matplotlib.figure.Figure` of constrained layout.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained", facecolor="white")
+        draw(figure)
+        return _svg(figure)
+
+
+def _svg(figure: Figure) -> bytes:
+    target = io.BytesIO()
+    no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(target, format="svg", metadata=no_metadata)
+    return b"".join(line.rstrip() + b"\n" for line in target.getvalue().splitlines())
+
+
+def shortened(text: str, limit: int = MAXIMAL_LABEL_LENGTH) -> str:
+    """A label that fits, of printable characters."""
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return plain if len(plain) <= limit else plain[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def calm(axes: Axes) -> None:
+    """Horizontal grid lines only, behind the data."""
+    axes.set_axisbelow(True)
+    axes.grid(axis="y")
+    axes.tick_params(length=0)

@@ -1,0 +1,134 @@
+"""README.html: the Markdown of the report as one page that needs nothing else.
+
+The page is made of README.md itself, so that the two never differ. Markdown's raw HTML is off: whatever slipped through
+the escaping stands there as text. Only the folds, which are archiver's own, become elements.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from archiver._resources import resource_folder
+
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_FOLD = re.compile(r"<details><summary>([^<>]*)</summary>")
+_COMMENT = re.compile(r"<!-- archiver: [a-z ]+ -->")
+_HEADINGS_LISTED = "h2"
+
+
+def render_html(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
+    """The page.
+
+    Args:
+        markdown: README.md, complete.
+        title: of the page.
+        figures: SVG documents by their path in the archive; images of other paths are left out.
+    """
+    text = _COMMENT.sub("", _FRONT_MATTER.sub("", markdown))
+    parser = _parser()
+    tokens = parser.parse(text)
+    contents = _number_headings(tokens)
+    _inline_images(tokens, figures)
+    body = _wrap_tables(parser.renderer.render(tokens, parser.options, {}))
+    script, style = _resource("report.js"), _resource("report.css")
+    page: str = (
+        _environment()
+        .get_template("README.html.j2")
+        .render(title=title, style=style, script=script, script_hash=_csp_hash(script), contents=contents, body=body)
+    )
+    return page
+
+
+def _resource(name: str) -> str:
+    return (resource_folder("templates") / name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(resource_folder("templates")),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _parser() -> Any:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    parser.block.ruler.before("paragraph", "fold", _fold_rule, {"alt": ["paragraph", "blockquote", "list"]})
+    parser.add_render_rule("fence", _render_fence)
+    return parser
+
+
+def _fold_rule(state: Any, start: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - the parser's signature
+    """`<details><summary>TEXT</summary>` and `</details>`, each alone on its line."""
+    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
+    opening = _FOLD.fullmatch(line)
+    if opening is None and line != "</details>":
+        return False
+    if silent:
+        return True
+    state.line = start + 1
+    if opening is None:
+        state.push("details_close", "details", -1).block = True
+        return True
+    state.push("details_open", "details", 1).block = True
+    state.push("summary_open", "summary", 1)
+    inline = state.push("inline", "", 0)
+    inline.content, inline.children, inline.map = opening[1], [], [start, start + 1]
+    state.push("summary_close", "summary", -1).block = True
+    return True
+
+
+def _render_fence(_renderer: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
+    """Code, coloured by pygments where it knows the language."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    token = tokens[index]
+    try:
+        lexer = get_lexer_by_name(token.info.strip() or "text")
+    except ClassNotFound:
+        lexer = get_lexer_by_name("text")
+    code: str = highlight(token.content, lexer, HtmlFormatter(nowrap=True))
+    return f'<pre tabindex="0"><code>{code}</code></pre>\n'
+
+
+def _number_headings(tokens: Any) -> list[tuple[str, str]]:
+    """Give every section an anchor; the list of (anchor, text) is the page's contents."""
+    found = []
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag == _HEADINGS_LISTED:
+            anchor = f"section-{len(found) + 1}"
+            token.attrSet("id", anchor)
+            found.append((anchor, "".join(child.content for child in tokens[index + 1].children or ())))
+    return found
+
+
+def _inline_images(tokens: Any, figures: Mapping[str, bytes]) -> None:
+    for token in tokens:
+        for child in token.children or ():
+            if child.type == "image":
+                data = figures.get(child.attrGet("src") or "")
+                child.attrSet("src", "data:image/svg+xml;base64," + base64.b64encode(data or b"").decode())
+                child.attrSet("loading", "lazy")
+
+
+def _wrap_tables(html: str) -> str:
+    """Wide tables scroll by themselves; the first table, of facts, has no header worth showing."""
+    return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
