@@ -73,7 +73,7 @@ def _parser() -> Any:
     return parser
 
 
-def _fold_rule(state: Any, start: int, _end: int, silent: bool) -> bool:  # noqa: FBT001 - the parser's signature
+def _fold_rule(state: Any, start: int, _end: int, silent: bool) -> bool:
     """`<details><summary>TEXT</summary>` and `</details>`, each alone on its line."""
     line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
     opening = _FOLD.fullmatch(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from archiver.records.results import BestEpoch
@@ -120,7 +121,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Beside the last values, moved apart where they would overlap."""
     heights = [_share(axes, value) for value, _, _ in labels]
     order = sorted(range(len(labels)), key=lambda index: heights[index])
-    for below, above in zip(order, order[1:], strict=False):
+    for below, above in pairwise(order):
         if heights[above] - heights[below] < 0.09:  # noqa: PLR2004 - a line of text, as a share of the height
             middle = (heights[above] + heights[below]) / 2
             heights[below], heights[above] = middle - 0.05, middle + 0.05
