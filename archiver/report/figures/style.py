@@ -7,6 +7,7 @@ searched and read aloud; nothing in a text is taken for mathematics.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def drawn(height_inches: float, draw: Any) -> bytes:
 def _svg(figure: Figure) -> bytes:
     target = io.BytesIO()
     no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(target, format="svg", metadata=no_metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # viewers have it
+        figure.savefig(target, format="svg", metadata=no_metadata)
     return b"".join(line.rstrip() + b"\n" for line in target.getvalue().splitlines())
 
 
