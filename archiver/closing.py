@@ -12,7 +12,8 @@ from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
 from archiver.records.training import History
-from archiver.sealing import seal, unseal
+from archiver.report.report import ReportOptions
+from archiver.sealing import DEFAULT_REPORT, seal, unseal
 from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
@@ -61,13 +62,14 @@ def write_results(run: Run, test: TestResults | Unavailable | None = None) -> No
         files.remove(run.path_of(layout.PREDICTIONS))
 
 
-def close_unfinished(run: Run, *, force: bool = False) -> str:
+def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = DEFAULT_REPORT) -> str:
     """Seal what a run left behind whose process is gone, or whose seal was interrupted.
 
     Args:
         run: the run.
         force: also where the process cannot be looked at because it belongs to another machine, and where files are
             not those of an earlier seal of which a manifest is left.
+        report: how the report is made.
 
     Returns:
         The seal id; that of a sealed archive, which is left alone, too.
@@ -100,7 +102,7 @@ def close_unfinished(run: Run, *, force: bool = False) -> str:
         journal.append("status", status="interrupted", note=status.note)
     write_history(run)
     write_results(run)
-    return seal(run, journal)
+    return seal(run, journal, report)
 
 
 def changed_since_manifest(run: Run) -> list[str]:

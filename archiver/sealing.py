@@ -21,8 +21,9 @@ from archiver.archive.run import Run
 from archiver.errors import RunStateError
 from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
 from archiver.records.manifest import FilePart, Metadata
+from archiver.report.drawing import draw_figures
 from archiver.report.inventory import InventoryLine
-from archiver.report.readme import fill_inventory, render_readme, render_without_records
+from archiver.report.report import Report, ReportOptions, plain_report, render
 from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS, bytes_digests, sha256_of
 from archiver.storage.hashing import hash_files, regular_files
@@ -30,15 +31,18 @@ from archiver.storage.journal import Journal, events_named
 from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, check_names, format_manifest
 from archiver.version import __version__
 
+DEFAULT_REPORT = ReportOptions()
+
 Digests = dict[str, dict[str, str]]
 
 
-def seal(run: Run, journal: Journal | None = None) -> str:
+def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> str:
     """Seal the archive: write README, metadata and manifests over whatever is in it.
 
     Args:
         run: an archive that is not sealed.
         journal: the live journal of the run, where there is one.
+        report: how the report is made.
 
     Returns:
         The seal id.
@@ -57,20 +61,26 @@ def seal(run: Run, journal: Journal | None = None) -> str:
     check_names(regular_files(run.path))
     _end_unsealing(run, journal)
     _copy_schemas(run)
-    report = _report(run, journal)
+    made = _report(run, journal, report)
     _excuse_missing(run, journal)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
-    return _write_seal(run, report, previous)
+    return _write_seal(run, made, previous)
 
 
-def _write_seal(run: Run, report: str, previous: str | None) -> str:
-    written_here = {layout.README.pattern, layout.METADATA.path(run.name), *MANIFEST_NAMES.values()}
+def _write_seal(run: Run, report: Report, previous: str | None) -> str:
+    written_here = {
+        layout.README.pattern,
+        layout.README_HTML.pattern,
+        layout.METADATA.path(run.name),
+        *MANIFEST_NAMES.values(),
+    }
     sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
     with files.explained("read the files of", run.path):
         digests = hash_files(run.path, sizes, ALGORITHMS)
     lines = [InventoryLine(path, sizes[path], digests[path]["md5"], _describe(run, path)) for path in sorted(sizes)]
-    _add(run, layout.README.pattern, fill_inventory(report, lines).encode(), sizes, digests)
+    for path, text in report.filled(lines).items():
+        _add(run, path, text.encode(), sizes, digests)
     _add(run, layout.METADATA.path(run.name), document_bytes(_metadata(run, sizes, digests, previous)), sizes, digests)
     for algorithm, name in MANIFEST_NAMES.items():
         manifest = format_manifest({path: each[algorithm] for path, each in digests.items()})
@@ -133,22 +143,23 @@ def _end_unsealing(run: Run, journal: Journal) -> None:
 
 
 @contextlib.contextmanager
-def changing(run: Run, journal: Journal | None = None) -> Iterator[None]:
+def changing(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> Iterator[None]:
     """Unseal, let the body change the archive, and seal.
 
     When the body raises, the archive stays unsealed: what is derived from its data may not have been written anew.
     """
     unseal(run, journal)
     yield
-    seal(run, journal)
+    seal(run, journal, report)
 
 
-def _report(run: Run, journal: Journal) -> str:
+def _report(run: Run, journal: Journal, options: ReportOptions) -> Report:
+    draw_figures(run, journal, wanted=options.figures)
     try:
-        return render_readme(run)
-    except Exception as error:  # noqa: BLE001 - a report that cannot be drawn must not cost the seal
+        return render(run, options)
+    except Exception as error:  # noqa: BLE001 - a report that cannot be made must not cost the seal
         record_failure(journal, "report", error)
-        return render_without_records(run)
+        return plain_report(run)
 
 
 def _excuse_missing(run: Run, journal: Journal) -> None:

@@ -147,7 +147,7 @@ def _cell(text: str) -> str:
 
 def _record(kind: str) -> str:
     root = json_schema(kind)
-    paths = [entry.pattern for entry in layout.RECORD_FILES if entry.record.KIND == kind]
+    paths = [entry.pattern for entry in layout.RECORD_FILES if kind == entry.record.KIND]
     where = f"`{paths[0].replace('{name}', '<name>')}`" if paths else "a line of `journal.jsonl`"
     lines = [f"\n### {kind.replace('_', '-')}\n\n{where}. {_cell(root.get('description', ''))}\n"]
     for name, definition in [(kind, root), *sorted(root.get("$defs", {}).items())]:

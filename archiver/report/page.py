@@ -9,31 +9,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archiver._resources import resource_folder
+from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK
+from archiver.report.inventory import InventoryLine
+from archiver.report.readme import fill_inventory
 
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FOLD = re.compile(r"<details><summary>([^<>]*)</summary>")
-_COMMENT = re.compile(r"<!-- archiver: [a-z ]+ -->")
+_MARK = re.compile(r"<!-- archiver: [a-z ]+ -->")
 _HEADINGS_LISTED = "h2"
 
 
-def render_html(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
+def render_page(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
     """The page.
 
     Args:
-        markdown: README.md, complete.
+        markdown: README.md; its marks stay in the page, each where it stands alone on a line.
         title: of the page.
         figures: SVG documents by their path in the archive; images of other paths are left out.
     """
-    text = _COMMENT.sub("", _FRONT_MATTER.sub("", markdown))
+    text = _FRONT_MATTER.sub("", markdown)
     parser = _parser()
     tokens = parser.parse(text)
     contents = _number_headings(tokens)
     _inline_images(tokens, figures)
-    body = _wrap_tables(parser.renderer.render(tokens, parser.options, {}))
+    body = _rendered(parser, tokens)
     script, style = _resource("report.js"), _resource("report.css")
     page: str = (
         _environment()
@@ -41,6 +44,20 @@ def render_html(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
         .render(title=title, style=style, script=script, script_hash=_csp_hash(script), contents=contents, body=body)
     )
     return page
+
+
+def fill_page(page: str, lines: Sequence[InventoryLine]) -> str:
+    """The page with its inventory in place of the marks."""
+    parser = _parser()
+    for mark in (INVENTORY_MARK, SUMMARY_MARK):
+        page = page.replace(mark, _rendered(parser, parser.parse(fill_inventory(mark, lines))), 1)
+    return page
+
+
+def _rendered(parser: Any, tokens: Any) -> str:
+    """Wide tables scroll by themselves."""
+    html: str = parser.renderer.render(tokens, parser.options, {})
+    return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
 def _resource(name: str) -> str:
@@ -68,14 +85,32 @@ def _parser() -> Any:
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
-    parser.block.ruler.before("paragraph", "fold", _fold_rule, {"alt": ["paragraph", "blockquote", "list"]})
+    ends_paragraphs: Any = {"alt": ["paragraph", "blockquote", "list"]}
+    parser.block.ruler.before("paragraph", "fold", _fold_rule, ends_paragraphs)
+    parser.block.ruler.before("paragraph", "mark", _mark_rule, ends_paragraphs)
     parser.add_render_rule("fence", _render_fence)
     return parser
 
 
+def _line(state: Any, number: int) -> str:
+    text: str = state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
+    return text.rstrip()
+
+
+def _mark_rule(state: Any, start: int, _end: int, silent: bool) -> bool:
+    """What the inventory replaces; nothing from outside can look like it, since its `<` is always escaped."""
+    line = _line(state, start)
+    if not _MARK.fullmatch(line):
+        return False
+    if not silent:
+        state.line = start + 1
+        state.push("html_block", "", 0).content = line + "\n"
+    return True
+
+
 def _fold_rule(state: Any, start: int, _end: int, silent: bool) -> bool:
     """`<details><summary>TEXT</summary>` and `</details>`, each alone on its line."""
-    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
+    line = _line(state, start)
     opening = _FOLD.fullmatch(line)
     if opening is None and line != "</details>":
         return False
@@ -111,7 +146,7 @@ def _render_fence(_renderer: Any, tokens: Any, index: int, _options: Any, _env: 
 
 def _number_headings(tokens: Any) -> list[tuple[str, str]]:
     """Give every section an anchor; the list of (anchor, text) is the page's contents."""
-    found = []
+    found: list[tuple[str, str]] = []
     for index, token in enumerate(tokens):
         if token.type == "heading_open" and token.tag == _HEADINGS_LISTED:
             anchor = f"section-{len(found) + 1}"
@@ -127,8 +162,3 @@ def _inline_images(tokens: Any, figures: Mapping[str, bytes]) -> None:
                 data = figures.get(child.attrGet("src") or "")
                 child.attrSet("src", "data:image/svg+xml;base64," + base64.b64encode(data or b"").decode())
                 child.attrSet("loading", "lazy")
-
-
-def _wrap_tables(html: str) -> str:
-    """Wide tables scroll by themselves; the first table, of facts, has no header worth showing."""
-    return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
-from archiver.errors import ArchiverError
-from archiver.records.base import Part
+from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, context
 from archiver.report.inventory import InventoryLine, inventory_table
 from archiver.report.markdown import (
     Safe,
@@ -23,29 +22,32 @@ from archiver.report.markdown import (
     short_name,
 )
 
-INVENTORY_MARK = "<!-- archiver: inventory -->"
-SUMMARY_MARK = "<!-- archiver: summary -->"
 
-
-def render_readme(run: Run) -> str:
+def render_readme(run: Run, templates: Path | None = None) -> str:
     """The report's text; `fill_inventory` completes it when the hashes are known.
+
+    Args:
+        run: the archive.
+        templates: a folder whose templates take the place of ours of the same names.
 
     Raises:
         jinja2.TemplateError: the template is at fault.
     """
-    text: str = _environment().get_template("README.md.j2").render(context(run))
+    text: str = _environment(templates).get_template("README.md.j2").render(context(run))
     return text
 
 
 @functools.cache
-def _environment() -> Any:
+def _environment(templates: Path | None) -> Any:
     """Parsing the template takes ten times as long as filling it, and a run is sealed more than once."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = Environment(
-        loader=FileSystemLoader(resource_folder("templates")),
+    folders = [folder for folder in (templates, resource_folder("templates")) if folder is not None]
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown, which is stricter
+        autoescape=False,
         finalize=markdown_text,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -61,33 +63,6 @@ def _environment() -> Any:
         "safe": Safe,
     }
     return environment
-
-
-def context(run: Run) -> dict[str, Any]:
-    """What a template gets: records by kind (None where there is none), the status, the mark of the inventory."""
-    records = {entry.record.KIND: _read(run, entry) for entry in layout.RECORD_FILES}
-    return records | {
-        "name": run.name,
-        "status": run.status,
-        "model_files": {kind: file.path(run.name) for kind, file in layout.MODEL_FORMATS.items() if run.has(file)},
-        "best_weights": layout.BEST_WEIGHTS.path(run.name) if run.has(layout.BEST_WEIGHTS) else None,
-        "has_patch": run.has(layout.PATCH),
-        "inventory": Safe(INVENTORY_MARK),
-        "summary_mark": Safe(SUMMARY_MARK),
-        "is_available": is_available,
-    }
-
-
-def _read(run: Run, entry: layout.RecordFile[Any]) -> Any:
-    try:
-        return run.read_if_there(entry)
-    except ArchiverError:
-        return None
-
-
-def is_available(value: Any) -> bool:
-    """Whether a field holds a value, not the reason why there is none."""
-    return value is not None and not (isinstance(value, Part) and hasattr(value, "unavailable"))
 
 
 def render_without_records(run: Run) -> str:

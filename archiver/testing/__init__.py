@@ -26,6 +26,7 @@ from archiver.naming import run_name
 from archiver.records.base import utc_now
 from archiver.records.journal import ExceptionPart, ProcessIdentity, RunStatus
 from archiver.records.results import PredictionsPart, TestResults
+from archiver.report.report import ReportOptions
 from archiver.sealing import changing, seal, unseal
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
@@ -48,6 +49,7 @@ def tiny_run(
     tested: bool = False,
     sealed: bool = True,
     status: RunStatus = "complete",
+    figures: bool = False,
 ) -> Run:
     """An archive as the callback leaves it.
 
@@ -58,6 +60,7 @@ def tiny_run(
         phases: calls of `fit`, each of them sealed before the next.
         tested: also what `finalize(test_data=...)` adds: test results and predictions, and one more seal.
         sealed: False: as a process leaves it that was killed before the last seal.
+        figures: whether the report has figures, which take most of the time.
         status: of the last phase. "failed" and "interrupted" leave no models of it; "running" is never sealed.
 
     Raises:
@@ -73,15 +76,26 @@ def tiny_run(
     for phase in range(phases):
         is_last = phase == phases - 1
         add_phase(
-            run, epochs=epochs, version=version, sealed=sealed or not is_last, status=status if is_last else "complete"
+            run,
+            epochs=epochs,
+            version=version,
+            sealed=sealed or not is_last,
+            status=status if is_last else "complete",
+            figures=figures,
         )
     if tested:
-        add_test_results(run)
+        add_test_results(run, figures=figures)
     return run
 
 
 def add_phase(
-    run: Run, *, epochs: int = 2, version: int = 1, sealed: bool = True, status: RunStatus = "complete"
+    run: Run,
+    *,
+    epochs: int = 2,
+    version: int = 1,
+    sealed: bool = True,
+    status: RunStatus = "complete",
+    figures: bool = False,
 ) -> None:
     """One more call of `fit` on the model of a `tiny_run`, with other weights than those before.
 
@@ -91,6 +105,7 @@ def add_phase(
         version: of the run's name; for the first phase.
         sealed: whether to seal at the end.
         status: what becomes of the phase; see `tiny_run`.
+        figures: whether the report has figures.
     """
     journal = Journal(run.path)
     unseal(run, journal)
@@ -112,14 +127,14 @@ def add_phase(
         error = ExceptionPart(type="ValueError", message="made up by archiver.testing", location="train.py:3")
         journal.append("status", phase=phase, status="failed", exception=error.model_dump())
     if sealed and status == "interrupted":
-        close_unfinished(run)
+        close_unfinished(run, report=ReportOptions(figures=figures))
     elif sealed:
         write_history(run)
         write_results(run)
-        seal(run, journal)
+        seal(run, journal, ReportOptions(figures=figures))
 
 
-def add_test_results(run: Run) -> None:
+def add_test_results(run: Run, *, figures: bool = False) -> None:
     """What `finalize(test_data=...)` adds to a complete run."""
     digest = run.read(layout.WEIGHTS).weights_digest
     predictions = numbers_from("predictions").random((SAMPLES, CLASSES), dtype=np.float32)
@@ -138,7 +153,7 @@ def add_test_results(run: Run) -> None:
         predictions=(part,),
         predictions_file=layout.PREDICTIONS.path(run.name),
     )
-    with changing(run):
+    with changing(run, report=ReportOptions(figures=figures)):
         with files.replacing(run.path_of(layout.PREDICTIONS)) as temporary:
             write_npz(temporary, [("output", predictions)])
         run.journal.append("evaluated", metrics=results.metrics, weights_digest=digest)

@@ -113,7 +113,7 @@ def _same_stats(session: Session, stats: DatasetStats) -> bool:
 def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool) -> None:
     run = session.run
     results = evaluation.results if evaluation else None
-    with changing(run, session.journal):
+    with changing(run, session.journal, session.options.report):
         session.write_pending()
         if save_again:
             session.save(session.model)

@@ -13,6 +13,7 @@ from archiver.collect.redaction import redact_json
 from archiver.errors import ArgumentError
 from archiver.naming import RunName
 from archiver.records.base import Json
+from archiver.report.report import ReportOptions, checked_templates
 from archiver.storage.jsonable import jsonable
 from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
@@ -38,6 +39,7 @@ class Options:
     on_existing: OnExisting
     formats: tuple[str, ...]
     monitor: str | None
+    report: ReportOptions
 
 
 def plain(value: Any) -> Json:
@@ -175,3 +177,14 @@ def checked_text(argument: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise ArgumentError(f"Received {argument}={value!r}. Expected a text or None.")
     return value
+
+
+def checked_report(templates: str | os.PathLike[str] | None, figures: bool) -> ReportOptions:
+    """How the report is to be made.
+
+    Raises:
+        ArgumentError: there is no such folder, or it holds no template of a name that is used.
+    """
+    if not isinstance(figures, bool):
+        raise ArgumentError(f"Received figures={figures!r}. Expected True or False.")
+    return ReportOptions(checked_templates(templates) if templates is not None else None, figures)

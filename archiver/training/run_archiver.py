@@ -57,6 +57,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         formats: which of "keras", "h5" and "weights.h5" to write.
         monitor: the metric that decides which epoch is the best; its weights are kept when they are not the final
             ones. "val_loss" becomes "loss" where there is no validation. None: none is kept.
+        templates: a folder with templates of your own for the report; docs/report.md says what they get.
+        figures: whether the report has figures.
 
     Raises:
         ArgumentError: an argument cannot be used. Nothing has been written.
@@ -84,6 +86,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         on_existing: OnExisting = "version",
         formats: Sequence[str] = FORMATS,
         monitor: str | None = "val_loss",
+        templates: str | os.PathLike[str] | None = None,
+        figures: bool = True,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -100,6 +104,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             on_existing=checks.checked_choice("on_existing", on_existing, OnExisting),
             formats=checks.checked_formats(formats),
             monitor=checks.checked_text("monitor", monitor),
+            report=checks.checked_report(templates, figures),
         )
         self._session: Session | None = None
         self._call: FitCall | None = None

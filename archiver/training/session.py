@@ -230,7 +230,7 @@ class Session:
         self.write_pending()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
-        self.attempt("seal", lambda: seal(self.run, self.journal))
+        self.attempt("seal", lambda: seal(self.run, self.journal, self.options.report))
         self.let_go()
 
     def let_go(self) -> None:

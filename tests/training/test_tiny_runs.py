@@ -77,7 +77,7 @@ def details_of(run: Run) -> dict[str, set[frozenset[str]]]:
 
 
 def test_the_same_files_and_the_same_events(real: Run, tmp_path: Path) -> None:
-    tiny = tiny_run(tmp_path, tested=True)
+    tiny = tiny_run(tmp_path, tested=True, figures=True)
     assert files_of(tiny) == files_of(real)
     assert details_of(tiny) == details_of(real)
     names = [event.event for event in real.journal.read().events if event.event not in ("logged", "file_added")]

@@ -84,6 +84,8 @@ def _ordered(metrics: dict[str, dict[str, Curve]]) -> dict[str, dict[str, Curve]
 
 
 def _draw_metric(axes: Axes, metric: str, splits: dict[str, Curve]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_title(shortened(metric, 40))
     axes.set_xlabel("epoch")
     calm(axes)
@@ -100,7 +102,7 @@ def _draw_metric(axes: Axes, metric: str, splits: dict[str, Curve]) -> None:
     _label_ends(axes, labels)
     length = max(len(curve.values) for curve in splits.values())
     axes.set_xlim(0.5 if length == 1 else 1, max(length, 1.5))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _is_wide(splits: dict[str, Curve]) -> bool:

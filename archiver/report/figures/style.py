@@ -22,7 +22,7 @@ TEXT, MUTED, GRID = "#24292f", "#57606a", "#d8dee4"
 
 MAXIMAL_LABEL_LENGTH = 24
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.hashsalt": "archiver",
     "svg.fonttype": "none",
     "text.parse_math": False,

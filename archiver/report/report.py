@@ -1,0 +1,78 @@
+"""The report of a run: README.md from a template, and README.html from README.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archiver import layout
+from archiver._resources import resource_folder
+from archiver.archive.run import Run
+from archiver.errors import ArgumentError
+from archiver.report.inventory import InventoryLine
+from archiver.report.page import fill_page, render_page
+from archiver.report.readme import fill_inventory, render_readme, render_without_records
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How a report is made."""
+
+    templates: Path | None = None
+    """A folder whose templates take the place of ours of the same names."""
+    figures: bool = True
+    """Whether figures are drawn."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Both documents, complete but for the inventory."""
+
+    markdown: str
+    html: str
+
+    def filled(self, lines: Sequence[InventoryLine]) -> dict[str, str]:
+        """Both documents by path, with the inventory in place of its mark."""
+        return {
+            layout.README.pattern: fill_inventory(self.markdown, lines),
+            layout.README_HTML.pattern: fill_page(self.html, lines),
+        }
+
+
+def checked_templates(folder: str | os.PathLike[str]) -> Path:
+    """A folder of templates that take the place of ours.
+
+    Raises:
+        ArgumentError: it is no folder, or none of its files has the name of one of our templates.
+    """
+    path = Path(os.path.abspath(folder))
+    ours = sorted(each.name for each in resource_folder("templates").glob("*.md.j2"))
+    if not path.is_dir() or not any((path / name).is_file() for name in ours):
+        what = "is no folder" if not path.is_dir() else "holds no template of ours"
+        raise ArgumentError(
+            f"Received templates={str(folder)!r}, which {what}. Expected one of {', '.join(ours)} in it."
+        )
+    return path
+
+
+def render(run: Run, options: ReportOptions) -> Report:
+    """The report of a run.
+
+    Raises:
+        jinja2.TemplateError: a template is at fault.
+    """
+    markdown = render_readme(run, options.templates)
+    return Report(markdown, render_page(markdown, run.name, _figures(run)))
+
+
+def plain_report(run: Run) -> Report:
+    """A report for the case that the full one cannot be made: it still says what the folder is."""
+    markdown = render_without_records(run)
+    return Report(markdown, render_page(markdown, run.name, {}))
+
+
+def _figures(run: Run) -> dict[str, bytes]:
+    folder = run.path / "figures"
+    return {f"figures/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.svg"))}
