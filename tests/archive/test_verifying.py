@@ -705,7 +705,7 @@ def test_the_command_on_a_whole_archive(run):
     lines = out.splitlines()
     assert lines[0] == f"{run.path}: whole"
     assert lines[1] == "  status: complete (epochs), sealed"
-    assert lines[2].startswith("  checked 46 files, ")
+    assert lines[2].startswith("  checked 47 files, ")
     assert lines[3] == f"  seal id: {run.seal_id}"
     code, out, _ = archiver("verify", "--deep", "--hash", "all", ".", cwd=run.path)
     assert code == 0
