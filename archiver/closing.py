@@ -8,12 +8,13 @@ from __future__ import annotations
 from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
+from archiver.archive.verifying import verify
 from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
 from archiver.records.training import History
 from archiver.report.report import ReportOptions
-from archiver.sealing import DEFAULT_REPORT, seal, unseal
+from archiver.sealing import DEFAULT_REPORT, changing, seal, unseal
 from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
@@ -103,6 +104,27 @@ def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = D
     write_history(run)
     write_results(run)
     return seal(run, journal, report)
+
+
+def render_again(run: Run, report: ReportOptions) -> str:
+    """Make the report of a sealed archive anew, and seal it.
+
+    Returns:
+        The new seal id.
+
+    Raises:
+        RunStateError: it is not sealed, or files were changed since: a new seal would hide it.
+        StorageError: the file system refused.
+    """
+    if run.seal_id is None:
+        raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it and makes its report.")
+    findings = verify(run.path).findings
+    if findings:
+        first = findings[0].describe()
+        raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
+    with changing(run, report=report):
+        pass
+    return str(run.seal_id)
 
 
 def changed_since_manifest(run: Run) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from archiver import layout
@@ -16,7 +17,9 @@ from archiver.records.environment import GitRecord, SystemRecord
 from archiver.records.model import ModelConfig
 from archiver.records.results import Results
 from archiver.records.run import RunRecord
-from archiver.records.training import TrainConfig
+from archiver.records.training import History, TrainConfig
+
+_BARS = "\N{LOWER ONE EIGHTH BLOCK}▂▃▄▅▆▇█"
 
 Rows = Iterator[tuple[str, str]]
 
@@ -35,9 +38,10 @@ def summary_rows(run: Run) -> Rows:
         (layout.GIT, _of_git),
     )
     rows += _results(run)
+    rows += _section(run, layout.HISTORY, _of_history)
     for file, describe in sections:
         rows += _section(run, file, describe)
-    rows.append(("report", str(run.path_of(layout.README)) if run.has(layout.README) else "none yet"))
+    rows.append(("report", str(run.path_of(layout.README_HTML)) if run.has(layout.README_HTML) else "none yet"))
     return ((key, _printable(text)) for key, text in rows)
 
 
@@ -90,6 +94,33 @@ def _of_results(record: Results) -> Rows:
         yield "exception", f"{record.exception.type}: {record.exception.message}"
     if record.logged:
         yield "logged", ", ".join(f"{name} {value}" for name, value in record.logged.items())
+
+
+def _of_history(record: History) -> Rows:
+    names = list(dict.fromkeys(name for phase in record.phases for name in phase.metrics))
+    for name in sorted(names, key=lambda each: (each.removeprefix("val_") != "loss", each.removeprefix("val_")))[:4]:
+        values = [value for phase in record.phases for value in phase.metrics.get(name, ())]
+        finite = [value for value in values if value is not None and math.isfinite(value)]
+        if len(finite) > 1:
+            yield name, f"{sparkline(values)} {finite[0]:.4g} to {finite[-1]:.4g}"
+
+
+def sparkline(values: Sequence[float | None], width: int = 32) -> str:
+    """A curve in one line of text: a bar per value, or per group of values where there are more than `width`.
+
+    The lowest bar is the least value, the highest the greatest; a blank is no value, or one that is not finite.
+    """
+    size = max(1, -(-len(values) // width))
+    groups = [values[start : start + size] for start in range(0, len(values), size)]
+    means = [_mean(group) for group in groups]
+    known = [mean for mean in means if mean is not None]
+    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    return "".join(" " if mean is None else _BARS[round((mean - low) / (span or 1) * 7)] for mean in means)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else None
 
 
 def counted(count: int, noun: str) -> str:

@@ -15,6 +15,8 @@ from archiver.version import __version__
 COMMANDS = {
     "verify": "Check that archives are whole.",
     "show": "Show a run on one screen.",
+    "open": "Open the report of a run in the browser.",
+    "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
     "schema": "Print the JSON Schema of a kind of record.",
 }
