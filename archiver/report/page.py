@@ -7,6 +7,7 @@ the escaping stands there as text. Only the folds, which are archiver's own, bec
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ def _rendered(parser: Any, tokens: Any) -> str:
     return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
+@functools.cache
 def _resource(name: str) -> str:
     return (resource_folder("templates") / name).read_text(encoding="utf-8")
 
@@ -68,6 +70,7 @@ def _csp_hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
+@functools.cache
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -81,6 +84,7 @@ def _environment() -> Any:
     )
 
 
+@functools.cache
 def _parser() -> Any:
     from markdown_it import MarkdownIt
 

@@ -117,7 +117,8 @@ def contents(run: Run) -> dict[str, bytes]:
 def is_data(path: str, name: str) -> bool:
     """Whether a file is what a run brought in, and not derived from that or part of the seal."""
     derived = (
-        layout.README, layout.METADATA, layout.HISTORY, layout.RESULTS, layout.SCHEMAS, layout.JOURNAL,
+        layout.README, layout.README_HTML, layout.FIGURES, layout.METADATA, layout.HISTORY, layout.RESULTS,
+        layout.SCHEMAS, layout.JOURNAL,
         layout.PREVIOUS_SEAL, layout.MANIFEST_MD5, layout.MANIFEST_SHA256, layout.MANIFEST_BLAKE3,
     )  # fmt: skip
     return not any(entry.matches(path, name) for entry in derived)
