@@ -12,11 +12,11 @@ from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import excused_files, missing_files
 from archiver.archive.inspection import Inspection
+from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
-from archiver.records.model import ParameterCounts
 from archiver.storage.digests import sha256_of
 from archiver.storage.journal import JournalContents, events_named
 from archiver.storage.manifests import PREVIOUS_SEAL
@@ -41,6 +41,7 @@ def _check_agreement(inspection: Inspection, journal: JournalContents | None, re
         _check_seal_chain(inspection, journal, records)
         _check_history(inspection, journal, records)
     _check_weights(inspection, records)
+    check_model(inspection, journal, records, _disagree)
     _check_metadata(inspection, records)
 
 
@@ -175,11 +176,6 @@ def _check_weights(inspection: Inspection, records: Records) -> None:
     if weights is None:
         return
     name = inspection.run.name
-    total = sum(_size(variable.shape) for variable in weights.variables)
-    model: Any = records.get("model_config")
-    if model is not None and isinstance(model.parameters, ParameterCounts) and model.parameters.total != total:
-        path = f"{layout.MODEL_CONFIG.path(name)}#/parameters/total"
-        _disagree(inspection, path, f"received {model.parameters.total}, expected {total} (table of weights)")
     for kind, expected_in in (("results", layout.RESULTS), ("checkpoint", layout.CHECKPOINT_STATE)):
         record: Any = records.get(kind)
         digest = getattr(record, "weights_digest", None)
@@ -201,13 +197,6 @@ def _check_format_files(inspection: Inspection, weights: Any) -> None:
             inspection.inform("not_comparable", path, f"was not written: {part.unavailable}")
         elif part.file not in inspection.sizes and ("missing", part.file) not in inspection.reported:
             inspection.find("missing", part.file, f"is there according to {path}")
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
 
 
 def _check_metadata(inspection: Inspection, records: Records) -> None:

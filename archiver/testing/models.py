@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import struct
 import zipfile
@@ -18,8 +19,18 @@ from numpy.typing import NDArray
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.closing import forget_models
+from archiver.collect.values import Squares, change_squares, scan
 from archiver.records.base import utc_now
-from archiver.records.model import FormatPart, VariablePart, WeightsTable
+from archiver.records.model import (
+    ChangePart,
+    FormatPart,
+    LayerChange,
+    MeasuredVariable,
+    OptimizerVariable,
+    PhaseWeights,
+    VariablePart,
+    WeightsTable,
+)
 from archiver.records.training import CheckpointState, RandomState
 from archiver.storage import files
 from archiver.storage.digests import canonical_json, sha256_of
@@ -71,13 +82,15 @@ class TinyModel:
 def save_models(run: Run, journal: Journal, phase: int, epochs: int) -> None:
     """Write all formats, the checkpoint and the table of the weights, as the end of `fit` does."""
     model = TinyModel.after(phase, epochs - 1)
+    old = run.read_if_there(layout.WEIGHTS)
+    phases = (*(old.phases if old else ()), _phase_weights(phase, TinyModel.after(phase, -1), model))
     forget_models(run)
     writers = {"keras": _write_keras, "h5": _write_h5, "weights.h5": write_weights}
     for kind, write in writers.items():
         with files.replacing(run.path_of(layout.MODEL_FORMATS[kind])) as temporary:
             write(temporary, model)
     formats = {kind: FormatPart(file=file.path(run.name)) for kind, file in layout.MODEL_FORMATS.items()}
-    run.write(layout.WEIGHTS, _weights_table(model, formats))
+    run.write(layout.WEIGHTS, _weights_table(model, formats, phases))
     _save_checkpoint(run, model, phase)
     if epochs == 1:
         files.remove(run.path_of(layout.BEST_WEIGHTS))
@@ -137,26 +150,65 @@ def _write_keras(path: Path, model: TinyModel) -> None:
             archive.writestr(zipfile.ZipInfo(member), data)
 
 
-def _weights_table(model: TinyModel, formats: Mapping[str, FormatPart]) -> WeightsTable:
+def _phase_weights(phase: int, initial: TinyModel, final: TinyModel) -> PhaseWeights:
+    total, layers = Squares(), []
+    for layer, arrays in final.weights.items():
+        squares = Squares()
+        for name, array in arrays.items():
+            squares += change_squares(initial.weights[layer][name], array)
+        total += squares
+        layers.append(LayerChange(layer=layer, path=f"{MODEL_NAME}/{layer}", **dict(_change(squares))))
+    return PhaseWeights(
+        phase=phase,
+        initial_weights_digest=initial.digest(),
+        final_weights_digest=final.digest(),
+        change=_change(total),
+        layers=tuple(layers),
+    )
+
+
+def _change(squares: Squares) -> ChangePart:
+    initial, final, change = (math.sqrt(each) for each in (squares.initial, squares.final, squares.change))
+    return ChangePart(initial_norm=initial, final_norm=final, change_norm=change, relative_change=change / initial)
+
+
+def _weights_table(
+    model: TinyModel, formats: Mapping[str, FormatPart], phases: tuple[PhaseWeights, ...]
+) -> WeightsTable:
     variables = tuple(
-        _part(index, f"{MODEL_NAME}/{layer}/{name}", array, layer=layer, trainable=True).model_copy(
-            update={
-                "locations": {
-                    "keras": f"layers/{layer}/vars/{position}",
-                    "h5": f"model_weights/{layer}/{MODEL_NAME}/{layer}/{name}",
-                    "weights.h5": f"layers/{layer}/vars/{position}",
+        _measured(
+            _part(index, f"{MODEL_NAME}/{layer}/{name}", array, layer=layer, trainable=True).model_copy(
+                update={
+                    "locations": {
+                        "keras": f"layers/{layer}/vars/{position}",
+                        "h5": f"model_weights/{layer}/{MODEL_NAME}/{layer}/{name}",
+                        "weights.h5": f"layers/{layer}/vars/{position}",
+                    }
                 }
-            }
+            ),
+            array,
         )
         for index, (layer, name, position, array) in enumerate(model.variables())
     )
+    optimizer = {f"sgd/{name}": array for name, array in model.optimizer().items()}
+    generators = _seed_generators()
     return WeightsTable(
         weights_digest=model.digest(),
-        variables=variables,
-        optimizer_variables=_parts({f"sgd/{name}": array for name, array in model.optimizer().items()}),
-        seed_generators=_parts(_seed_generators()),
         formats=dict(formats),
+        phases=phases,
+        variables=variables,
+        optimizer_variables=tuple(
+            OptimizerVariable(**dict(_measured(part, array)), slot=None, slot_of=None)
+            for part, array in zip(_parts(optimizer), optimizer.values(), strict=True)
+        ),
+        seed_generators=tuple(
+            _measured(part, array) for part, array in zip(_parts(generators), generators.values(), strict=True)
+        ),
     )
+
+
+def _measured(part: VariablePart, array: Array) -> MeasuredVariable:
+    return MeasuredVariable(**dict(part), statistics=scan(array))
 
 
 def _seed_generators() -> dict[str, Array]:

@@ -16,7 +16,7 @@ from archiver.records.base import Unavailable, local_offset_seconds, utc_now
 from archiver.records.dataset import DatasetStats, SplitPart
 from archiver.records.environment import GitRecord, PackagePart, PackagesRecord
 from archiver.records.journal import ProcessIdentity
-from archiver.records.model import LayerPart, ModelConfig, ParameterCounts
+from archiver.records.model import FlopsPart, LayerPart, ModelConfig, ParameterCounts
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.source import SourceFilePart, SourceRecord
 from archiver.records.training import (
@@ -151,17 +151,21 @@ def _phase_optimizer(phase: int) -> PhaseOptimizer:
 def _model_config() -> ModelConfig:
     layers = (_layer("dense"), _layer("dropout"), _layer("dense_1"))
     total = sum(layer.parameters.total for layer in layers)
+    flops = sum(layer.flops_per_sample for layer in layers if isinstance(layer.flops_per_sample, int))
     return ModelConfig(
         name=MODEL_NAME,
         class_name="keras.src.models.sequential.Sequential",
-        built=True,
-        config=keras_config(),
+        parameters=ParameterCounts(total=total, trainable=total, non_trainable=0),
+        weights_bytes=4 * total,
         input_shape=[None, FEATURES],
         output_shape=[None, CLASSES],
+        flops=FlopsPart(per_sample=flops, method="analytic: made up by archiver.testing"),
+        layer_count=len(layers),
         dtype_policy="float32",
-        parameters=ParameterCounts(total=total, trainable=total, non_trainable=0),
-        layers=layers,
+        built=True,
         summary=f"{MODEL_NAME}: {total} parameters",
+        layers=layers,
+        config=keras_config(),
     )
 
 
@@ -173,13 +177,19 @@ def _layer(name: str) -> LayerPart:
         name=name,
         class_name="keras.src.layers.core.dense.Dense" if shapes else "keras.src.layers.regularization.dropout.Dropout",
         depth=0,
-        config={"name": name, "units": outputs} if shapes else {"name": name, "rate": 0.5},
         input_shape=[None, inputs],
         output_shape=[None, outputs],
-        dtype_policy="float32",
-        trainable=True,
         parameters=ParameterCounts(total=count, trainable=count, non_trainable=0),
+        flops_per_sample=_flops(name, inputs, outputs) if shapes else 0,
+        trainable=True,
+        dtype_policy="float32",
+        config={"name": name, "units": outputs} if shapes else {"name": name, "rate": 0.5},
     )
+
+
+def _flops(name: str, inputs: int, outputs: int) -> int:
+    """Of a dense layer: products, bias, and the activation, which is a softmax in the last one."""
+    return 2 * inputs * outputs + outputs + outputs * (5 if name == "dense_1" else 1)
 
 
 def keras_config() -> dict[str, Any]:

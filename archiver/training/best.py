@@ -12,6 +12,7 @@ from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import weights
 from archiver.training.models import without_warnings
+from archiver.training.secrets import check_names
 
 
 class BestWeights:
@@ -46,6 +47,7 @@ class BestWeights:
 
         Raises:
             ArgumentError: it cannot be told whether less or more of the metric is better.
+            SecretError: a secret stands in the name of a layer.
         """
         if not self._is_decided:
             self._is_decided = True
@@ -81,6 +83,7 @@ class BestWeights:
             raise ArgumentError(f"Received monitor={self._monitor!r}. Expected one of the metrics: {names}.")
 
     def _save(self, model: Any) -> None:
+        check_names(model)
         with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary, without_warnings():
             model.save_weights(temporary)
 

@@ -13,17 +13,21 @@ import numpy as np
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.records.base import utc_now
+from archiver.records.model import VariablePart
 from archiver.records.training import CheckpointState, RandomState
 from archiver.storage import files
 from archiver.storage.jsonable import jsonable
-from archiver.storage.npz import write_npz
+from archiver.storage.npz import StoredArray, write_npz
 from archiver.training import weights
+from archiver.training.names import names_of
 
 NUMPY_KEY = "random/numpy_key"
 
 
-def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int) -> None:
+def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int, weights_digest: str | None = None) -> None:
     """Write `<name>_checkpoint/`: variables of model, optimizer, metrics and seed generators, and all random states.
+
+    `weights_digest`: that of the model, where it is known; to compute it reads all weights once more.
 
     Raises:
         StorageError: the file system refused.
@@ -38,21 +42,36 @@ def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int) -> No
         yield NUMPY_KEY, key
 
     with files.replacing(run.path_of(layout.CHECKPOINT_VARIABLES)) as temporary:
-        write_npz(temporary, arrays())
-    owners = weights.layer_names(model)
-    tables: dict[str, Any] = {group: weights.variable_table(variables, owners) for group, variables in groups.items()}
+        stored = write_npz(temporary, arrays())
+    tables: dict[str, Any] = _tables(model, groups, stored)
     state = CheckpointState(
         created=utc_now(),
         phase=phase,
         epochs_done=epochs_done,
         keras_version=keras.__version__,
         backend=keras.backend.backend(),
-        weights_digest=weights.weights_digest(model.weights),
+        weights_digest=weights_digest or weights.weights_digest(model.weights),
         random_state=random_state,
         not_kept=tuple(not_kept),
         **tables,
     )
     run.write(layout.CHECKPOINT_STATE, state)
+
+
+def _tables(
+    model: Any, groups: dict[str, list[Any]], stored: dict[str, StoredArray]
+) -> dict[str, tuple[VariablePart, ...]]:
+    """The variables of each group; their digests are those of what was written."""
+    owners, names = weights.layer_names(model), names_of(model)
+
+    def part(group: str, index: int, variable: Any) -> VariablePart:
+        layer = owners.get(id(variable))
+        return weights.variable_part(index, variable, stored[f"{group}/{index}"], names, layer)
+
+    return {
+        group: tuple(part(group, index, variable) for index, variable in enumerate(variables))
+        for group, variables in groups.items()
+    }
 
 
 def variable_groups(model: Any) -> dict[str, list[Any]]:

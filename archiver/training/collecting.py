@@ -20,6 +20,7 @@ from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
 from archiver.training import describing
+from archiver.training.architecture import model_config
 from archiver.training.background import Job, Task
 from archiver.training.capture import FitCall
 from archiver.training.datasets import Data, dataset_stats, describe_split
@@ -113,9 +114,7 @@ def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> N
         records["optimizer config"].append(describing.phase_optimizer(model, phase))
         run.write(layout.OPTIMIZER_CONFIG, OptimizerConfig(phases=tuple(records["optimizer config"])))
 
-    session.attempt(
-        "model config", lambda: run.write(layout.MODEL_CONFIG, describing.model_config(model)), layout.MODEL_CONFIG
-    )
+    session.attempt("model config", lambda: run.write(layout.MODEL_CONFIG, model_config(model)), layout.MODEL_CONFIG)
     session.attempt("train config", write_train_config, layout.TRAIN_CONFIG)
     session.attempt("optimizer config", write_optimizer_config, layout.OPTIMIZER_CONFIG)
     session.attempt(

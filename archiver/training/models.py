@@ -12,10 +12,12 @@ from archiver import layout
 from archiver.archive.failures import exception_part
 from archiver.archive.run import Run
 from archiver.closing import forget_models
-from archiver.records.model import FormatPart, VariablePart, WeightsTable
+from archiver.records.model import FormatPart, MeasuredVariable, WeightsTable
 from archiver.storage import files
 from archiver.training import weights
 from archiver.training.locations import locate
+from archiver.training.names import names_of
+from archiver.training.secrets import SecretError, Secrets, check_file, check_names, find_secrets, redacted_config
 
 FORMATS = ("keras", "h5", "weights.h5")
 
@@ -26,16 +28,19 @@ def save_models(run: Run, model: Any, formats: Sequence[str]) -> WeightsTable:
     A format that Keras cannot write for this model is noted with Keras' reason; a file of an earlier phase is removed.
     """
     forget_models(run)
-    parts = {name: _save(run, model, name) if name in formats else _not_asked_for(run, name) for name in FORMATS}
-    owners = weights.layer_names(model)
-    variables = weights.variable_table(model.weights, owners)
-    located, parts = _locate(run, model, variables, parts)
+    secrets = find_secrets(model)
+    parts = {
+        name: _save(run, model, name, secrets) if name in formats else _not_asked_for(run, name) for name in FORMATS
+    }
+    names = names_of(model)
+    measured = weights.measure_weights(model, names)
+    located, parts = _locate(run, model, measured.variables, parts)
     return WeightsTable(
-        weights_digest=weights.weights_digest(model.weights),
-        variables=located,
-        optimizer_variables=weights.variable_table(weights.optimizer_variables(model)),
-        seed_generators=weights.variable_table(weights.seed_generators(model)),
+        weights_digest=measured.digest,
         formats=parts,
+        variables=located,
+        optimizer_variables=weights.measure_optimizer(model, names),
+        seed_generators=weights.measure_variables(weights.seed_generators(model), names),
     )
 
 
@@ -44,16 +49,34 @@ def _not_asked_for(run: Run, name: str) -> FormatPart:
     return FormatPart(unavailable="not asked for (formats=)")
 
 
-def _save(run: Run, model: Any, name: str) -> FormatPart:
+def _save(run: Run, model: Any, name: str, secrets: Secrets | None) -> FormatPart:
     path = run.path_of(layout.MODEL_FORMATS[name])
     try:
         with files.replacing(path) as temporary, without_warnings():
-            _WRITERS[name](model, temporary)
+            if secrets is None:
+                _WRITERS[name](model, temporary)
+            else:
+                _save_redacted(model, name, temporary, secrets)
+    except SecretError as error:
+        files.remove(path)
+        return FormatPart(unavailable=str(error))
     except Exception as error:  # noqa: BLE001 - whatever Keras or a user's layer raises is the reason we record
         files.remove(path)
         part = exception_part(error)
         return FormatPart(unavailable=f"{part.type}: {part.message}")
-    return FormatPart(file=layout.MODEL_FORMATS[name].path(run.name))
+    redacted = secrets is not None and name != "weights.h5"
+    return FormatPart(file=layout.MODEL_FORMATS[name].path(run.name), redacted=redacted)
+
+
+def _save_redacted(model: Any, name: str, path: Path, secrets: Secrets) -> None:
+    check_names(model)
+    with redacted_config(model, secrets, legacy=name == "h5"):
+        if name == "h5":
+            # Keras takes the configuration of the training from where it cannot be replaced.
+            _save_h5(model, path, with_training="get_compile_config" not in secrets.methods)
+        else:
+            _WRITERS[name](model, path)
+    check_file(path, name, secrets)
 
 
 @contextlib.contextmanager
@@ -68,11 +91,26 @@ def _save_keras(model: Any, path: Path) -> None:
     model.save(path)
 
 
-def _save_h5(model: Any, path: Path) -> None:
+def _save_h5(model: Any, path: Path, *, with_training: bool = True) -> None:
     """Keras' own writer; `model.save` would print a line that calls the user's file outdated."""
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
-    save_model_to_hdf5(model, str(path))
+    with _compile_config_kept(model):
+        save_model_to_hdf5(model, str(path), include_optimizer=with_training)
+
+
+@contextlib.contextmanager
+def _compile_config_kept(model: Any) -> Iterator[None]:
+    """Keras' writer of `.h5` takes the optimizer out of what the model was compiled with, and every `.keras` file saved
+    later lacks it."""
+    config = getattr(getattr(model, "_compile_config", None), "config", None)
+    before = dict(config) if isinstance(config, dict) else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            config.clear()
+            config.update(before)
 
 
 def _save_weights(model: Any, path: Path) -> None:
@@ -87,8 +125,8 @@ _WRITERS: dict[str, Callable[[Any, Path], None]] = {
 
 
 def _locate(
-    run: Run, model: Any, variables: tuple[VariablePart, ...], parts: dict[str, FormatPart]
-) -> tuple[tuple[VariablePart, ...], dict[str, FormatPart]]:
+    run: Run, model: Any, variables: tuple[MeasuredVariable, ...], parts: dict[str, FormatPart]
+) -> tuple[tuple[MeasuredVariable, ...], dict[str, FormatPart]]:
     """Fill in where each file keeps each variable."""
     for name, part in parts.items():
         if part.file is None:

@@ -25,14 +25,15 @@ from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import exits
+from archiver.training.architecture import model_config
 from archiver.training.background import Job
 from archiver.training.best import BestWeights
 from archiver.training.capture import FitCall, is_being_fitted
 from archiver.training.checkpoints import save_checkpoint
-from archiver.training.describing import model_config
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.steps import StepTrace
+from archiver.training.weight_changes import WeightChanges
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class Session:
         self.class_names = options.class_names
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.best = BestWeights(run, self.journal, options.monitor)
+        self.changes = WeightChanges(run)
         self.unfinished: list[Run] = []
         """Earlier runs of the same name that had not ended when this one began."""
         self.jobs: list[Job] = []
@@ -140,6 +142,7 @@ class Session:
         self._point_out_unfinished()
         has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
+        self.attempt("initial weights", lambda: self.changes.begin_phase(self.model, self.phase))
 
     def _point_out_unfinished(self) -> None:
         if self.phase > 0 or self.version == 1:
@@ -191,22 +194,30 @@ class Session:
             if self._is_closed:
                 return
             self._go_on()
-            self.save(model)
+            self.attempt("weight changes", lambda: self.changes.end_phase(model))
+            self.save(model, ends_phase=True)
             self.is_training = False
             self._say_status(status="complete", stop_reason=stop_reason)
             self.finish()
 
-    def save(self, model: Any) -> None:
-        """Write the model in all formats, the checkpoint, and the table of the weights."""
+    def save(self, model: Any, *, ends_phase: bool = False) -> None:
+        """Write the model in all formats, the checkpoint, and the table of the weights.
+
+        `ends_phase`: these are the weights that a call of `fit` leaves, not what became of them later.
+        """
         started = time.perf_counter()
         self.attempt("best weights", lambda: self.best.keep(self.weights_digest), layout.BEST_WEIGHTS)
         table = self.attempt("models", lambda: save_models(self.run, model, self.options.formats), layout.WEIGHTS)
-        self.weights_digest = table.weights_digest if table else None
+        digest = self.weights_digest = table.weights_digest if table else None
         if table:
+            phases = self.changes.finished(table.weights_digest) if ends_phase else self.changes.phases
+            table = table.model_copy(update={"phases": phases})
             self.attempt("weights table", lambda: self.run.write(layout.WEIGHTS, table), layout.WEIGHTS)
         self.attempt(
             "checkpoint",
-            lambda: save_checkpoint(self.run, model, phase=self.phase, epochs_done=self.epochs_done),
+            lambda: save_checkpoint(
+                self.run, model, phase=self.phase, epochs_done=self.epochs_done, weights_digest=digest
+            ),
             layout.CHECKPOINT_STATE,
         )
         self.attempt("best weights", lambda: self.best.end_phase(self.weights_digest))
@@ -227,6 +238,7 @@ class Session:
     def finish(self) -> None:
         """Wait for the background, write history and results, seal."""
         self.wait_for_background()
+        self.attempt("weight changes", self.changes.close)
         self.write_pending()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)

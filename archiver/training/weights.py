@@ -1,18 +1,22 @@
-"""The weights of a live model: arrays, digests, and where each format keeps each variable."""
+"""The weights of a live model: arrays, digests, statistics."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.records.model import VariablePart
+from archiver.collect.values import scan
+from archiver.records.model import MeasuredVariable, OptimizerVariable, VariablePart
 from archiver.storage.digests import canonical_json
+from archiver.storage.npz import StoredArray
+from archiver.training.names import Names
 
 Array = NDArray[Any]
 
@@ -41,36 +45,103 @@ def weights_digest(variables: Iterable[Any]) -> str:
 
 def add_to_digest(digest: Any, index: int, array: Array) -> None:
     """Add one variable: length of the header, header, bytes. Never its path: paths change between processes."""
-    header = canonical_json({"index": index, "dtype": array.dtype.name, "shape": list(array.shape)})
-    digest.update(struct.pack("<Q", len(header)))
-    digest.update(header)
+    digest.update(digest_header(index, array.dtype.name, array.shape))
     digest.update(raw_bytes(array))
 
 
-def variable_table(variables: Iterable[Any], owners: dict[int, str] | None = None) -> tuple[VariablePart, ...]:
-    """One part per variable, without locations. `owners`: layer names by `id` of the variable."""
-    return tuple(_part(index, variable, (owners or {}).get(id(variable))) for index, variable in enumerate(variables))
+def digest_header(index: int, dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What stands before a variable's bytes in the weights digest."""
+    header = canonical_json({"index": index, "dtype": dtype, "shape": list(shape)})
+    return struct.pack("<Q", len(header)) + header
 
 
-def _part(index: int, variable: Any, layer: str | None) -> VariablePart:
-    array = to_array(variable)
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a model, looked through once."""
+
+    digest: str
+    variables: tuple[MeasuredVariable, ...]
+
+
+def measure_weights(model: Any, names: Names) -> Weights:
+    """Digest, statistics and owner of each of the model's weights; every value is read once."""
+    owners = layer_names(model)
+    digest = hashlib.sha256()
+    parts = []
+    for index, variable in enumerate(model.weights):
+        array = to_array(variable)
+        digest.update(digest_header(index, array.dtype.name, array.shape))
+        parts.append(_measured(index, variable, array, names, owners.get(id(variable)), digest))
+    return Weights(digest.hexdigest(), tuple(parts))
+
+
+def measure_variables(variables: Iterable[Any], names: Names) -> tuple[MeasuredVariable, ...]:
+    """Digest and statistics of variables that belong to no layer."""
+    return tuple(
+        _measured(index, variable, to_array(variable), names, None) for index, variable in enumerate(variables)
+    )
+
+
+def _measured(
+    index: int, variable: Any, array: Array, names: Names, layer: str | None, *hashers: Any
+) -> MeasuredVariable:
+    own = hashlib.sha256()
+    statistics = scan(array, (own, *hashers))
+    stored = StoredArray(array.dtype.name, array.shape, own.hexdigest(), array.dtype.name)
+    part = variable_part(index, variable, stored, names, layer)
+    return MeasuredVariable(**dict(part), statistics=statistics)
+
+
+def variable_part(index: int, variable: Any, value: StoredArray, names: Names, layer: str | None) -> VariablePart:
+    """What a record says of a variable and its value, without locations."""
     return VariablePart(
         index=index,
-        path=str(getattr(variable, "path", getattr(variable, "name", index))),
-        layer=layer,
-        dtype=array.dtype.name,
-        shape=array.shape,
+        path=names.clean(path_of(variable, index)),
+        layer=None if layer is None else names.clean(layer),
+        dtype=value.dtype,
+        shape=value.shape,
         trainable=bool(getattr(variable, "trainable", False)),
-        sha256=hashlib.sha256(raw_bytes(array)).hexdigest(),
+        sha256=value.sha256,
     )
+
+
+def path_of(variable: Any, index: int) -> str:
+    """Keras' path of a variable; its name or position where it has none."""
+    return str(getattr(variable, "path", getattr(variable, "name", index)))
+
+
+def measure_optimizer(model: Any, names: Names) -> tuple[OptimizerVariable, ...]:
+    """Digest and statistics of the optimizer's variables, and which of the model's variables each belongs to."""
+    variables = optimizer_variables(model)
+    owners = {path_of(each, index).replace("/", "_"): path_of(each, index) for index, each in enumerate(model.weights)}
+    parts = []
+    for part, variable in zip(measure_variables(variables, names), variables, strict=True):
+        slot, path = _slot(str(getattr(variable, "name", "")), owners)
+        slot_of = None if path is None else names.clean(path)
+        parts.append(OptimizerVariable(**dict(part), slot=slot, slot_of=slot_of))
+    return tuple(parts)
+
+
+def _slot(name: str, owners: dict[str, str]) -> tuple[str | None, str | None]:
+    """Keras names a slot after its variable: the path with `_` for `/`, `_`, and what it keeps. Of several variables
+    that fit, the one with the longest path is meant."""
+    for end in range(len(name) - 1, 0, -1):
+        if name[end] == "_" and name[:end] in owners:
+            return name[end + 1 :], owners[name[:end]]
+    return None, None
 
 
 def layer_names(model: Any) -> dict[int, str]:
     """The name of the innermost layer that owns each variable, by `id` of the variable."""
-    owners: dict[int, str] = {}
+    return {key: str(layer.name) for key, layer in owning_layers(model).items()}
+
+
+def owning_layers(model: Any) -> dict[int, Any]:
+    """The innermost layer that owns each variable, by `id` of the variable."""
+    owners: dict[int, Any] = {}
     for layer in model._flatten_layers(include_self=True, recursive=True):  # noqa: SLF001 - Keras has no public walk
         own = [*getattr(layer, "_trainable_variables", ()), *getattr(layer, "_non_trainable_variables", ())]
-        owners |= {id(variable): layer.name for variable in own}
+        owners |= {id(variable): layer for variable in own}
     return owners
 
 
