@@ -18,20 +18,15 @@ _NO_EPOCH = Unavailable(unavailable="no epoch ended")
 
 
 def build_timing(contents: JournalContents) -> Timing:
-    """The time of a run as its journal tells it; the last event `sealed` tells nothing."""
+    """The time of a run as its journal tells it. Sealing is left out: it may be done again while the results stay."""
     phases = [_phase_timing(phase) for phase in gather_phases(contents)]
-    testing = _numbers(contents, "evaluated", "seconds")
+    evaluated = (real(event.details.get("seconds")) for event in events_named(contents, "evaluated"))
+    testing = [seconds for seconds in evaluated if seconds is not None]
     return Timing(
         whole_run=_sum(phases),
         testing_seconds=sum(testing) if testing else Unavailable(unavailable="no test data was evaluated"),
-        earlier_sealing_seconds=sum(_numbers(contents, "unsealed", "sealing_seconds")),
         phases=tuple(phases),
     )
-
-
-def _numbers(contents: JournalContents, event: Any, key: str) -> list[float]:
-    found = (real(each.details.get(key)) for each in events_named(contents, event))
-    return [value for value in found if value is not None]
 
 
 def _phase_timing(phase: Phase) -> PhaseTiming:

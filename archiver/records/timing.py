@@ -57,12 +57,13 @@ class PhaseTiming(Durations):
 
 
 class Timing(Part):
-    """How long the run took, in all and by phase."""
+    """How long the run took, in all and by phase.
+
+    What sealing took stands in the metadata; of seals that were replaced, in the journal's `unsealed` events.
+    """
 
     whole_run: Durations
     """Sums over the phases in which the duration is known; speeds are of these phases."""
     testing_seconds: Real | Unavailable
     """Sum over the evaluations of test data."""
-    earlier_sealing_seconds: Real
-    """Sum over the seals before the present one, whose own seconds are in the metadata."""
     phases: tuple[PhaseTiming, ...]

@@ -153,6 +153,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             self._record_step(batch, logs["loss"] if logs and "loss" in logs else math.nan)
         except (TypeError, ValueError):
             self._record_step = self._record_without_loss
+            self._record_without_loss(batch, None)
 
     def _record_without_loss(self, batch: int, loss: Any) -> None:  # noqa: ARG002 - as the ring's
         """A training loop of the user's own reports no number as its loss."""
