@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from time import perf_counter
 
 from archiver import layout
 from archiver._resources import resource_folder
@@ -18,7 +19,7 @@ from archiver.archive.completeness import missing_files
 from archiver.archive.documents import document_bytes
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
-from archiver.errors import RunStateError
+from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
 from archiver.records.manifest import FilePart, Metadata
 from archiver.report.drawing import draw_figures
@@ -54,6 +55,7 @@ def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAU
     """
     if run.seal_id is not None:
         raise RunStateError(f"{run.path} is sealed already (seal id {run.seal_id})")
+    began = perf_counter()
     journal = journal or run.journal
     journal.drop_reserve()
     files.remove_temporaries(run.path)
@@ -65,10 +67,10 @@ def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAU
     _excuse_missing(run, journal)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
-    return _write_seal(run, made, previous)
+    return _write_seal(run, made, previous, began)
 
 
-def _write_seal(run: Run, report: Report, previous: str | None) -> str:
+def _write_seal(run: Run, report: Report, previous: str | None, began: float) -> str:
     written_here = {
         layout.README.pattern,
         layout.README_HTML.pattern,
@@ -81,7 +83,8 @@ def _write_seal(run: Run, report: Report, previous: str | None) -> str:
     lines = [InventoryLine(path, sizes[path], digests[path]["md5"], _describe(run, path)) for path in sorted(sizes)]
     for path, text in report.filled(lines).items():
         _add(run, path, text.encode(), sizes, digests)
-    _add(run, layout.METADATA.path(run.name), document_bytes(_metadata(run, sizes, digests, previous)), sizes, digests)
+    metadata = _metadata(run, sizes, digests, previous, perf_counter() - began)
+    _add(run, layout.METADATA.path(run.name), document_bytes(metadata), sizes, digests)
     for algorithm, name in MANIFEST_NAMES.items():
         manifest = format_manifest({path: each[algorithm] for path, each in digests.items()})
         _add(run, name, manifest, sizes, digests)
@@ -95,7 +98,9 @@ def _add(run: Run, path: str, data: bytes, sizes: dict[str, int], digests: Diges
     digests[path] = bytes_digests(data, ALGORITHMS)
 
 
-def _metadata(run: Run, sizes: dict[str, int], digests: Digests, previous: str | None) -> Metadata:
+def _metadata(
+    run: Run, sizes: dict[str, int], digests: Digests, previous: str | None, sealing_seconds: float
+) -> Metadata:
     status = run.status
     return Metadata(
         schema_reference=layout.schema_reference(layout.METADATA.path(run.name), Metadata.KIND),
@@ -103,6 +108,7 @@ def _metadata(run: Run, sizes: dict[str, int], digests: Digests, previous: str |
         archiver_version=__version__,
         sealed=utc_now(),
         local_offset_seconds=local_offset_seconds(),
+        sealing_seconds=sealing_seconds,
         status=status.status,
         stop_reason=status.stop_reason,
         previous_seal_id=previous,
@@ -137,9 +143,18 @@ def _end_unsealing(run: Run, journal: Journal) -> None:
     seal_id = _previous_seal_id(run)
     known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
     if seal_id is not None and seal_id not in known:
-        journal.append("unsealed", seal_id=seal_id)
+        journal.append("unsealed", seal_id=seal_id, sealing_seconds=_sealing_seconds(run))
     for name in reversed(MANIFEST_NAMES.values()):
         files.remove(run.path / name)
+
+
+def _sealing_seconds(run: Run) -> float | None:
+    """What the seal took that is being removed, as its metadata says."""
+    try:
+        metadata = run.read_if_there(layout.METADATA)
+    except ArchiverError:
+        return None
+    return metadata.sealing_seconds if metadata else None
 
 
 @contextlib.contextmanager

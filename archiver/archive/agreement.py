@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import excused_files, missing_files
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
-from archiver.archive.outcome import build_history
+from archiver.archive.outcome import build_history, derived_sections
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
@@ -140,6 +142,7 @@ def _check_history(inspection: Inspection, journal: JournalContents, records: Re
     run = inspection.run
     try:
         derived = build_history(journal)
+        sections = derived_sections(journal, derived)
     except ArchiverError as error:
         inspection.find("disagreement", layout.JOURNAL.pattern, str(error))
         return
@@ -157,6 +160,9 @@ def _check_history(inspection: Inspection, journal: JournalContents, records: Re
         received = getattr(results, name)
         if received != expected:
             _disagree(inspection, f"{path}#/{name}", f"received {received}, expected {expected} (journal)")
+    for name, expected in _documents(sections).items():
+        if _documents({name: getattr(results, name)})[name] != expected:
+            _disagree(inspection, f"{path}#/{name}", f"is not what follows from {layout.JOURNAL.pattern}")
 
 
 def _disagree(inspection: Inspection, path: str, message: str) -> None:
@@ -165,6 +171,11 @@ def _disagree(inspection: Inspection, path: str, message: str) -> None:
         inspection.inform("disagreement", path, f"{message}; the journal says that it could not be written")
     else:
         inspection.find("disagreement", path, message)
+
+
+def _documents(sections: dict[str, Any]) -> dict[str, Any]:
+    # Documents are compared, not records: NaN equals nothing, not even itself.
+    return dict(TypeAdapter(dict[str, Any]).dump_python(sections, mode="json"))
 
 
 def _document(record: Record) -> str:

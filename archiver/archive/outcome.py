@@ -5,109 +5,77 @@ The same functions serve the live run at its end and `archiver finalize` on what
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from archiver import layout
 from archiver.archive.completeness import excused_files
+from archiver.archive.convergence import build_convergence
+from archiver.archive.directions import direction_by_name
+from archiver.archive.performance import build_performance
+from archiver.archive.phases import Phase, count, gather_phases, real, understanding
 from archiver.archive.run import Run
 from archiver.archive.status import Status, status_of
-from archiver.errors import ArchiverError, RecordError
-from archiver.records.base import NON_FINITE, Unavailable
-from archiver.records.journal import ExceptionPart, JournalEvent, RunStatus
+from archiver.archive.timing import build_timing
+from archiver.errors import ArchiverError
+from archiver.records.base import Unavailable
+from archiver.records.journal import ExceptionPart, RunStatus
+from archiver.records.performance import Direction, EarlyStop
 from archiver.records.results import BestEpoch, Results, TestResults
 from archiver.records.training import History, PhaseHistory
-from archiver.storage.journal import JOURNAL_NAME, JournalContents, events_named
-
-Mode = Literal["min", "max"]
+from archiver.storage.journal import JournalContents, events_named
 
 
-@dataclass
-class _Phase:
-    """The events of one phase, gathered."""
-
-    number: int
-    started: datetime
-    part: int
-    last_sign: datetime
-    """Time of the last event that the process of this phase wrote."""
-    epochs: list[JournalEvent] = field(default_factory=list)
-    status: dict[str, Any] = field(default_factory=dict)
-    ended: datetime | None = None
-
-
-@contextlib.contextmanager
-def _understanding() -> Iterator[None]:
-    """The details of an event are any JSON; what cannot be made sense of is an error of the journal."""
-    try:
-        yield
-    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise RecordError(f"{JOURNAL_NAME}: its events make no sense ({reason})") from error
-
-
-def _phases(contents: JournalContents) -> list[_Phase]:
-    phases: list[_Phase] = []
-    for event in contents.events:
-        if event.event == "phase_started":
-            phases.append(_Phase(len(phases), event.utc, event.part, event.utc))
-        elif phases:
-            _add(phases[-1], event)
-    return phases
-
-
-def _add(phase: _Phase, event: JournalEvent) -> None:
-    if event.part == phase.part:
-        phase.last_sign = event.utc
-    if event.event == "epoch_ended":
-        phase.epochs.append(event)
-    elif event.event == "status" and event.details.get("status") != "running":
-        # That a process is gone is noticed later, perhaps by days.
-        is_late = event.details.get("status") == "interrupted"
-        phase.status, phase.ended = event.details, phase.last_sign if is_late else event.utc
-
-
-@_understanding()
+@understanding()
 def build_history(contents: JournalContents, fallback: RunStatus = "interrupted") -> History:
     """The metrics of every epoch. `fallback`: the status of a last phase whose end is not in the journal.
 
     Raises:
         RecordError: the journal makes no sense.
     """
-    phases = _phases(contents)
-    return History(phases=tuple(_phase_history(phase, fallback) for phase in phases))
+    return History(phases=tuple(_phase_history(phase, fallback) for phase in gather_phases(contents)))
 
 
-def _phase_history(phase: _Phase, fallback: RunStatus) -> PhaseHistory:
-    logs = [event.details.get("metrics", {}) for event in phase.epochs]
+def _phase_history(phase: Phase, fallback: RunStatus) -> PhaseHistory:
+    epochs = [event.details for event in phase.epochs]
+    logs = [epoch.get("metrics", {}) for epoch in epochs]
     names = list(dict.fromkeys(name for log in logs for name in log))
-    exception = phase.status.get("exception")
+    exception, stopping = phase.status.get("exception"), phase.status.get("early_stopping")
+
+    def column(key: str) -> tuple[float | None, ...]:
+        return tuple(real(epoch.get(key)) for epoch in epochs)
+
     return PhaseHistory(
         phase=phase.number,
         status=phase.status.get("status", fallback),
         stop_reason=phase.status.get("stop_reason"),
         exception=ExceptionPart.model_validate(exception) if exception else None,
-        started=phase.started,
-        ended=phase.ended,
-        epochs=tuple(event.details["epoch"] for event in phase.epochs),
-        epoch_seconds=tuple(real(event.details.get("seconds")) or 0.0 for event in phase.epochs),
-        learning_rates=tuple(real(event.details.get("learning_rate")) for event in phase.epochs),
+        started=phase.started.utc,
+        ended=phase.ended.utc if phase.ended else None,
+        early_stopping=EarlyStop.model_validate(stopping) if stopping else None,
+        epochs=tuple(epoch["epoch"] for epoch in epochs),
+        epoch_seconds=tuple(seconds or 0.0 for seconds in column("seconds")),
+        train_seconds=column("train_seconds"),
+        validation_seconds=column("validation_seconds"),
+        step_counts=tuple(count(epoch.get("step_count")) for epoch in epochs),
+        first_step_seconds=column("first_step_seconds"),
+        median_step_seconds=column("median_step_seconds"),
+        learning_rates=column("learning_rate"),
         metrics={name: tuple(real(log.get(name)) for log in logs) for name in names},
+        directions=_directions(epochs, names),
     )
 
 
-def real(value: Any) -> float | None:
-    """A number of the journal, where NaN and infinities are strings; None for anything that is no number."""
-    if isinstance(value, str):
-        return NON_FINITE.get(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _directions(epochs: list[dict[str, Any]], names: list[str]) -> dict[str, Direction]:
+    """As an epoch says in which a metric appeared; what it says of a training metric holds in validation too."""
+    said: dict[str, Direction | None] = {}
+    for epoch in epochs:
+        said |= epoch.get("directions") or {}
+    told = {name: said.get(name) or said.get(name.removeprefix("val_")) for name in names}
+    return {name: direction or direction_by_name(name) or "unknown" for name, direction in told.items()}
 
 
-@_understanding()
+@understanding()
 def build_results(run: Run, contents: JournalContents, history: History, test: TestResults | Unavailable) -> Results:
     """The results of a run as its journal tells them.
 
@@ -117,13 +85,14 @@ def build_results(run: Run, contents: JournalContents, history: History, test: T
     status = _final_status(contents, sealed=False)
     events = contents.events
     ended = max((phase.ended for phase in history.phases if phase.ended), default=events[-1].utc)
+    sections = derived_sections(contents, history)
     return Results(
         status=status.status,
         stop_reason=status.stop_reason,
         exception=status.exception,
         started=history.phases[0].started if history.phases else events[0].utc,
         ended=ended,
-        training_seconds=sum(_duration(phase) for phase in history.phases),
+        training_seconds=sections["timing"].whole_run.total_seconds,
         phase_count=len(history.phases),
         epoch_count=sum(len(phase.epochs) for phase in history.phases),
         final_metrics=_final_metrics(history),
@@ -131,19 +100,28 @@ def build_results(run: Run, contents: JournalContents, history: History, test: T
         weights_digest=_saved_digest(run, contents),
         first_non_finite_loss=_first_non_finite_loss(history),
         test=test,
+        **sections,
         logged={event.details["name"]: event.details["value"] for event in events if event.event == "logged"},
     )
+
+
+@understanding()
+def derived_sections(contents: JournalContents, history: History) -> dict[str, Any]:
+    """The sections of the results that follow from the journal alone, by field.
+
+    Raises:
+        RecordError: the journal makes no sense.
+    """
+    return {
+        "convergence": build_convergence(contents, history),
+        "performance": build_performance(history),
+        "timing": build_timing(contents),
+    }
 
 
 def _final_status(contents: JournalContents, *, sealed: bool) -> Status:
     status = status_of(contents, sealed=sealed)
     return Status("interrupted", sealed) if status.status == "running" else status
-
-
-def _duration(phase: PhaseHistory) -> float:
-    if phase.ended is None:
-        return sum(phase.epoch_seconds)
-    return (phase.ended - phase.started).total_seconds()
 
 
 def _final_metrics(history: History) -> dict[str, float]:
@@ -199,10 +177,3 @@ def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
         weights_digest=digest if kept else Unavailable(unavailable="the weights of that epoch were not kept"),
         file=file,
     )
-
-
-def is_better(value: float, than: float | None, mode: Mode) -> bool:
-    """Whether `value` beats the best one so far. The first of equal values wins, as with EarlyStopping; NaN never."""
-    if math.isnan(value):
-        return False
-    return than is None or (value < than if mode == "min" else value > than)

@@ -18,6 +18,7 @@ archiver, a signal, or somebody set `model.stop_training`."""
 EventName = Literal[
     "created",
     "phase_started",
+    "training_began",
     "epoch_ended",
     "best_epoch",
     "models_saved",

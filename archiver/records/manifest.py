@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from archiver.records.base import Count, Md5, Part, Record, Sha256, UtcTime
+from archiver.records.base import Count, Md5, Part, Real, Record, Sha256, UtcTime
 from archiver.records.journal import RunStatus, StopReason
 
 
@@ -25,6 +25,8 @@ class Metadata(Record):
     archiver_version: str
     sealed: UtcTime
     local_offset_seconds: int
+    sealing_seconds: Real
+    """What this seal took until now: everything but writing this record and the manifests."""
     status: RunStatus
     stop_reason: StopReason | None
     previous_seal_id: Sha256 | None

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
+from archiver.records.performance import Convergence, MetricPerformance
+from archiver.records.timing import Timing
 
 
 class BestEpoch(Part):
@@ -60,7 +62,7 @@ class Results(Record):
     started: UtcTime
     ended: UtcTime
     training_seconds: Real
-    """Sum over the phases."""
+    """Sum over the phases: `timing` says of what."""
     phase_count: Count
     epoch_count: Count
     """Epochs done, over all phases."""
@@ -72,5 +74,9 @@ class Results(Record):
     first_non_finite_loss: Json = None
     """Phase and epoch of the first loss that was NaN or infinite."""
     test: TestResults | Unavailable
+    convergence: Convergence | Unavailable
+    performance: dict[str, MetricPerformance]
+    """By metric, validation metrics as `val_...`."""
+    timing: Timing
     logged: dict[str, Json] = Field(default_factory=dict)
     """What `archive.log` was given, the last value of each name; all values are in the journal."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
 from archiver.records.model import VariablePart
+from archiver.records.performance import Direction, EarlyStop
 
 CaptureMethod = Literal["archiver.fit", "frames", "callback"]
 """How the arguments of `fit` became known: handed over, seen in the frames of the call, or as a callback is told."""
@@ -123,14 +124,27 @@ class PhaseHistory(Part):
     exception: ExceptionPart | None = None
     started: UtcTime
     ended: UtcTime | None = None
+    early_stopping: EarlyStop | None = None
+    """What an EarlyStopping callback did; null where there is none, or it did nothing."""
     epochs: tuple[Count, ...]
     """Epoch numbers as Keras counts them, from 0."""
     epoch_seconds: tuple[Real, ...]
     """Duration of each epoch, validation included."""
+    train_seconds: tuple[Real | None, ...]
+    """From the beginning of each epoch to the end of its last step; null where steps are not reported."""
+    validation_seconds: tuple[Real | None, ...]
+    """Null in epochs without validation."""
+    step_counts: tuple[Count | None, ...]
+    first_step_seconds: tuple[Real | None, ...]
+    """From the beginning of each epoch to the end of its first step."""
+    median_step_seconds: tuple[Real | None, ...]
+    """The step as it usually is, from the second of the epoch on."""
     learning_rates: tuple[Real | None, ...]
     """The rate at the end of each epoch; null where the optimizer does not tell."""
     metrics: dict[str, tuple[Real | None, ...]]
     """By metric, validation metrics as `val_...`; null where an epoch has no value."""
+    directions: dict[str, Direction]
+    """By metric, whether less or more of it is better."""
 
 
 class History(Record):

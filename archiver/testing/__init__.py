@@ -112,7 +112,7 @@ def add_phase(
     journal.keep_reserve()
     phase = sum(1 for _ in events_named(journal.read(), "phase_started"))
     process = this_process() if status == "running" else gone_process()
-    journal.append("phase_started", phase=phase, process=process.model_dump())
+    journal.append("phase_started", phase=phase, process=process.model_dump(), local_offset_seconds=3600)
     if phase == 0:
         write_environment(run, version, process)
         files.write_text(run.path / "files" / "notes.txt", NOTES)
@@ -156,7 +156,7 @@ def add_test_results(run: Run, *, figures: bool = False) -> None:
     with changing(run, report=ReportOptions(figures=figures)):
         with files.replacing(run.path_of(layout.PREDICTIONS)) as temporary:
             write_npz(temporary, [("output", predictions)])
-        run.journal.append("evaluated", metrics=results.metrics, weights_digest=digest)
+        run.journal.append("evaluated", metrics=results.metrics, weights_digest=digest, seconds=0.5)
         run.write(layout.DATASET_STATS, dataset_stats("train", "validation", "test"))
         write_history(run)
         write_results(run, results)
@@ -169,6 +169,8 @@ def gone_process() -> ProcessIdentity:
 
 def _train(run: Run, journal: Journal, phase: int, epochs: int) -> None:
     """The first epoch of a phase is its best one; its weights are kept."""
+    batches = {"batch_size": BATCH_SIZE, "batch_count": SAMPLES // BATCH_SIZE, "last_batch_size": None}
+    journal.append("training_began", phase=phase, collecting_seconds=0.25, preparation_seconds=None, **batches)
     trace = StepTrace(run.path_of(layout.STEPS), part=0)
     for epoch in range(epochs):
         trace.begin_epoch()
@@ -176,7 +178,9 @@ def _train(run: Run, journal: Journal, phase: int, epochs: int) -> None:
         for step in range(SAMPLES // BATCH_SIZE):
             trace.ring.record(step, loss)
         metrics = {"accuracy": 0.5, "loss": loss, "val_accuracy": 0.5, "val_loss": loss}
-        journal.append("epoch_ended", phase=phase, epoch=epoch, metrics=metrics, learning_rate=0.01, seconds=0.01)
+        directions = {"directions": {name: "max" if "acc" in name else "min" for name in metrics}} if not epoch else {}
+        rest = {"learning_rate": 0.01, **_seconds(epoch), **directions}
+        journal.append("epoch_ended", phase=phase, epoch=epoch, metrics=metrics, **rest)
         trace.end_epoch(phase, epoch)
         if epoch == 0:
             model = TinyModel.after(phase, epoch)
@@ -184,3 +188,18 @@ def _train(run: Run, journal: Journal, phase: int, epochs: int) -> None:
                 write_weights(temporary, model)
             best = {"monitor": "val_loss", "mode": "min", "value": loss, "weights_digest": model.digest()}
             journal.append("best_epoch", phase=phase, epoch=epoch, **best)
+
+
+def _seconds(epoch: int) -> dict[str, float]:
+    """A first step takes longer, and that of the first epoch much longer."""
+    first = 0.75 if epoch == 0 else 0.03125
+    count = SAMPLES // BATCH_SIZE
+    train = first + (count - 1) * 0.015625
+    return {
+        "seconds": train + 0.1875,
+        "train_seconds": train,
+        "step_count": count,
+        "first_step_seconds": first,
+        "median_step_seconds": 0.015625,
+        "validation_seconds": 0.125,
+    }

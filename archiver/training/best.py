@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from archiver import layout
-from archiver.archive.outcome import Mode, is_better
+from archiver.archive.directions import Mode, direction_by_name, is_better, is_loss
 from archiver.archive.run import Run
 from archiver.errors import ArgumentError
 from archiver.storage import files
@@ -106,7 +107,7 @@ def infer_mode(model: Any, monitor: str) -> Mode:
         ArgumentError: neither the name nor the compiled metrics tell.
     """
     name = monitor.removeprefix("val_")
-    if name == "loss" or name.endswith("_loss"):
+    if is_loss(name):
         return "min"
     for metric in model.metrics:
         inner = getattr(metric, "metrics", None) or [metric]
@@ -114,8 +115,20 @@ def infer_mode(model: Any, monitor: str) -> Mode:
             direction = getattr(each, "_direction", None)
             if direction is not None and each.name in (name, name.rsplit("/", 1)[-1]):
                 return "min" if direction == "down" else "max"
-    if "acc" in name or name.endswith(("auc", "fmeasure")):
-        return "max"
+    by_name = direction_by_name(name)
+    if by_name is not None:
+        return by_name
     raise ArgumentError(
         f"Received monitor={monitor!r}. Expected a loss, an accuracy, or a compiled metric whose direction Keras knows."
     )
+
+
+def directions_of(model: Any, names: Iterable[str]) -> dict[str, Mode | None]:
+    """By metric, whether less or more of it is better; None where nobody knows."""
+    found: dict[str, Mode | None] = {}
+    for name in names:
+        try:
+            found[name] = infer_mode(model, name)
+        except Exception:  # noqa: BLE001 - a metric, or a model, of the user's own
+            found[name] = direction_by_name(name)
+    return found

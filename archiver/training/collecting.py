@@ -28,7 +28,7 @@ from archiver.training.framework import framework_state
 from archiver.training.session import Session
 from archiver.version import __version__
 
-PATIENCE_SECONDS = 0.1
+PATIENCE_SECONDS = 0.0
 """How long the end of a training waits for the details of the CPU, which take a second to find."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal
 
 from archiver import layout
@@ -84,7 +85,11 @@ def _evaluate(session: Session, request: Request, digest: str) -> Evaluation:
     data = unpack(request.test_data, request.steps)
     check_shapes(session.model, data[0], data[1])
     check_class_names(request.class_names or session.class_names, session.model, data[1])
-    return evaluate(session.model, data, weights_digest=digest, batch_size=request.batch_size, run=session.run)
+    began = perf_counter()
+    try:
+        return evaluate(session.model, data, weights_digest=digest, batch_size=request.batch_size, run=session.run)
+    finally:
+        session.evaluation_seconds = perf_counter() - began
 
 
 def _differs(session: Session, evaluation: Evaluation | None) -> bool:
@@ -119,7 +124,12 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
             session.save(session.model)
         if evaluation is not None and results is not None:
             session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
-            session.say("evaluated", metrics=results.metrics, weights_digest=results.weights_digest)
+            session.say(
+                "evaluated",
+                metrics=results.metrics,
+                weights_digest=results.weights_digest,
+                seconds=session.evaluation_seconds,
+            )
         session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
         session.attempt("history", lambda: write_history(run), layout.HISTORY)
         session.attempt("results", lambda: write_results(run, results), layout.RESULTS)

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from time import perf_counter
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import Options
 from archiver.training.session import Session
-from archiver.training.stopping import stop_reason
+from archiver.training.stopping import early_stopping, stop_reason
 from archiver.training.tail import append_tail, remove_tails
 from archiver.training.watching import ExceptionWatch
 
@@ -109,6 +110,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._session: Session | None = None
         self._call: FitCall | None = None
         self._given: dict[str, Any] | None = None
+        self._given_at: float | None = None
+        """When `archiver.fit` was called, until training begins."""
         self._before_claim: list[tuple[str, Any, Any]] = []
         self._watch = ExceptionWatch(self._note_exception)
         self._termination = TerminationHandler()
@@ -119,6 +122,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """`fit` begins: claim the name, write what identifies the run."""
+        began = perf_counter()
+        given_at, self._given_at = self._given_at, None
         call = capture(self._model, self._given)
         self._check_use(call)
         self._watch.remove()
@@ -140,6 +145,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         session.attempt("watch", lambda: self._watch.install(call.epoch_iterator, call.callback_list))
         self._termination.install()
         self._record_step = session.trace.ring.record
+        session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """An epoch begins."""
@@ -151,12 +157,24 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         try:
             self._record_step(batch, logs["loss"] if logs and "loss" in logs else math.nan)
         except (TypeError, ValueError):
-            self._record_step = _ignore
+            self._record_step = self._record_without_loss
+            self._record_without_loss(batch, None)
+
+    def _record_without_loss(self, batch: int, loss: Any) -> None:  # noqa: ARG002 - as the ring's
+        """A training loop of the user's own reports no number as its loss."""
+        if self._session is not None and isinstance(batch, int):
+            self._session.trace.ring.record(batch, math.nan)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Validation begins; its iterator is made by now."""
         if self._session is not None and self._session.is_training:
             self._watch.watch_iterator(getattr(self._model, "_eval_epoch_iterator", None))
+            self._session.clock.begin_validation()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Validation has ended."""
+        if self._session is not None and self._session.is_training:
+            self._session.clock.end_validation()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """An epoch has ended; where there is no tail (a training loop of the user's own), this is what sees it."""
@@ -179,8 +197,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """`fit` is about to return, and every other callback has done what it does then."""
         session, call = self._session, self._call
         if session is not None and call is not None:
-            reason = session.attempt("stop reason", lambda: stop_reason(model, _callbacks(call)))
-            session.complete_phase(model, reason or "user")
+            callbacks = _callbacks(call)
+            reason = session.attempt("stop reason", lambda: stop_reason(model, callbacks)) or "user"
+            stopping = session.attempt("early stopping", lambda: early_stopping(callbacks))
+            session.complete_phase(model, reason, stopping)
         # Only now: Ctrl-C and SIGTERM wait while the model is saved.
         self._call = None
         self._watch.remove()
@@ -279,10 +299,11 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def given(self, arguments: dict[str, Any]) -> Iterator[None]:
         """For the body, the arguments of `fit` are known (`archiver.fit`) and need not be looked for."""
         self._given = {name: value for name, value in arguments.items() if name != "callbacks"}
+        self._given_at = perf_counter()
         try:
             yield
         finally:
-            self._given = None
+            self._given = self._given_at = None
 
     def _begun(self, what: str) -> Session:
         if self._session is None:
@@ -313,10 +334,6 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         waiting, self._before_claim = self._before_claim, []
         for method, *arguments in waiting:
             getattr(session, method)(*arguments)
-
-
-def _ignore(step: int, loss: Any) -> None:
-    """Stands in for the trace when a training loop reports no number as its loss."""
 
 
 def _labels(call: FitCall) -> Any:

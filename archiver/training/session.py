@@ -20,6 +20,7 @@ from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
 from archiver.errors import ArchiverWarning, StorageError
+from archiver.records.base import local_offset_seconds
 from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
 from archiver.storage import files
@@ -27,9 +28,10 @@ from archiver.storage.journal import Journal
 from archiver.training import exits
 from archiver.training.architecture import model_config
 from archiver.training.background import Job
-from archiver.training.best import BestWeights
+from archiver.training.best import BestWeights, directions_of
 from archiver.training.capture import FitCall, is_being_fitted
 from archiver.training.checkpoints import save_checkpoint
+from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.steps import StepTrace
@@ -57,6 +59,7 @@ class Session:
         self.splits: dict[str, Any] = {}
         self.class_names = options.class_names
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
+        self.clock = Clock(self.trace.ring)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.changes = WeightChanges(run)
         self.unfinished: list[Run] = []
@@ -65,7 +68,10 @@ class Session:
         self.pending: list[Callable[[], None]] = []
         """What `log` and `add_file` were given after the seal; written by the next change."""
         self._warned: set[str] = set()
-        self._epoch_start = 0.0
+        self.evaluation_seconds: float | None = None
+        """Of the last evaluation of test data."""
+        self._known_metrics: set[str] = set()
+        """Of this phase, the metrics whose directions are in the journal."""
         self._process_id = os.getpid()
         self.thread_id = threading.get_ident()
         self._is_closed = False
@@ -138,7 +144,13 @@ class Session:
         self.is_training = True
         self.thread_id = threading.get_ident()
         exits.register(self)
-        self.say("phase_started", phase=self.phase, process=this_process().model_dump())
+        self.say(
+            "phase_started",
+            phase=self.phase,
+            process=this_process().model_dump(),
+            local_offset_seconds=local_offset_seconds(),
+        )
+        self._known_metrics.clear()
         self._point_out_unfinished()
         has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
@@ -155,10 +167,21 @@ class Session:
             )
             self.advise(f"unfinished {run.name}", message)
 
+    def begin_training(self, call: FitCall, collecting_seconds: float, preparation_seconds: float | None) -> None:
+        """Everything is collected; the first epoch is about to begin."""
+        batches = self.attempt("timing", lambda: self.clock.begin_training(call.epoch_iterator)) or {}
+        self.say(
+            "training_began",
+            phase=self.phase,
+            collecting_seconds=collecting_seconds,
+            preparation_seconds=preparation_seconds,
+            **batches,
+        )
+
     def begin_epoch(self) -> None:
         """An epoch begins."""
-        self._epoch_start = time.perf_counter()
         self.trace.begin_epoch()
+        self.clock.begin_epoch()
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
@@ -167,16 +190,27 @@ class Session:
                 self._end_epoch(model, epoch, logs)
 
     def _end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
-        seconds = time.perf_counter() - self._epoch_start
+        timing = self.clock.end_epoch()
         self._go_on()
         self.epochs_done += 1
         metrics = {name: float(value) for name, value in logs.items() if is_number(value)}
         rate = _learning_rate(model)
-        self.say("epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, seconds=seconds)
+        directions = self._new_directions(model, metrics)
+        self.say(
+            "epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, **timing, **directions
+        )
         self.attempt("step trace", lambda: self.trace.end_epoch(self.phase, epoch), layout.STEPS)
         self.attempt(
             "best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS
         )
+
+    def _new_directions(self, model: Any, metrics: dict[str, float]) -> dict[str, Any]:
+        """What a metric's first epoch says of it."""
+        if self._known_metrics.issuperset(metrics):
+            return {}
+        new = [name for name in metrics if name not in self._known_metrics]
+        self._known_metrics.update(new)
+        return {"directions": directions_of(model, new)}
 
     def _go_on(self) -> None:
         """A loop of the user's own trains on, although the run was finalized or an exception was seen."""
@@ -188,7 +222,7 @@ class Session:
         exits.register(self)
         self._say_status(status="running")
 
-    def complete_phase(self, model: Any, stop_reason: StopReason) -> None:
+    def complete_phase(self, model: Any, stop_reason: StopReason, early_stopping: dict[str, Any] | None) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
         with exits.undisturbed(), self._lock:
             if self._is_closed:
@@ -197,7 +231,8 @@ class Session:
             self.attempt("weight changes", lambda: self.changes.end_phase(model))
             self.save(model, ends_phase=True)
             self.is_training = False
-            self._say_status(status="complete", stop_reason=stop_reason)
+            stopping = {"early_stopping": early_stopping} if early_stopping else {}
+            self._say_status(status="complete", stop_reason=stop_reason, **stopping)
             self.finish()
 
     def save(self, model: Any, *, ends_phase: bool = False) -> None:
@@ -251,11 +286,14 @@ class Session:
             exits.release(self)
 
     def wait_for_background(self) -> None:
-        """Wait for what runs beside the training, and record what failed."""
-        for job in self.jobs:
+        """Wait for what runs beside the training, and record what failed; the next change of the archive waits again
+        for what was not to be waited for."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
             if job.task.is_done(job.patience_seconds):
                 self.attempt(job.step, job.finish, job.file)
-        self.jobs.clear()
+            else:
+                self.jobs.append(job)
 
     def write_pending(self) -> None:
         """Write what `log` and `add_file` were given while the archive was sealed."""

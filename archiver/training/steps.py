@@ -7,8 +7,11 @@ left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least, and keeps every s
 
 from __future__ import annotations
 
+import statistics
 import threading
 from array import array
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -19,6 +22,19 @@ HEADER = b"elapsed_seconds,part,phase,epoch,step,running_mean_loss\n"
 MAXIMAL_ROWS = 1_000_000
 MINIMAL_ROWS_PER_EPOCH = 64
 CAPACITY = 1 << 16
+MEDIAN_STRETCHES = 256
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """The steps of an epoch so far. Times are in seconds of `perf_counter`."""
+
+    count: int
+    first_end_seconds: float
+    """End of the first step; with `steps_per_execution`, of the first execution."""
+    last_end_seconds: float
+    median_seconds: float | None
+    """Of a step, from the second on; over at most `MEDIAN_STRETCHES` stretches of steps. None with one step."""
 
 
 class StepRing:
@@ -37,6 +53,8 @@ class StepRing:
         self._stride = 1
         self._seen = 0
         self._count = 0
+        self._last_step = -1
+        self._last_time = 0
 
     def record(self, step: int, loss: Any) -> None:
         """Note that `step` has ended. Called from any thread, about a microsecond.
@@ -48,6 +66,9 @@ class StepRing:
         with self._lock:
             seen = self._seen
             self._seen = seen + 1
+            if step > self._last_step:  # noqa: PLR1730 - max takes three times as long
+                self._last_step = step
+            self._last_time = now
             if seen % self._stride:
                 return
             count = self._count
@@ -70,11 +91,34 @@ class StepRing:
         self._count = (kept + 1) // 2
         self._stride *= 2
 
+    def summary(self) -> StepSummary | None:
+        """How many steps there were, and how long they took; None without any."""
+        with self._lock:
+            if not self._count:
+                return None
+            stride = -(-self._count // MEDIAN_STRETCHES)
+            times, steps = self._times[: self._count : stride], self._steps[: self._count : stride]
+            return StepSummary(
+                count=self._last_step + 1,
+                first_end_seconds=times[0] / 1e9,
+                last_end_seconds=self._last_time / 1e9,
+                median_seconds=_median_seconds(times, steps),
+            )
+
     def rows(self) -> list[tuple[int, int, float]]:
         """(end time in ns, step, running mean of the loss), in order of time."""
         with self._lock:
             count = self._count
             return sorted(zip(self._times[:count], self._steps[:count], self._losses[:count], strict=True))
+
+
+def _median_seconds(times: array[int], steps: array[int]) -> float | None:
+    """Of a step; threads may report two of them in the wrong order, which is left out."""
+    ends = list(zip(times, steps, strict=True))
+    spans = [
+        (after[0] - before[0]) / (after[1] - before[1]) for before, after in pairwise(ends) if after[1] > before[1]
+    ]
+    return statistics.median(spans) / 1e9 if spans else None
 
 
 class StepTrace:

@@ -38,7 +38,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Run:
     archive = archiver.RunArchiver(folder, name="tiny", class_names=["even", "odd"], tags=["a"], notes="b")
     archive.add_file(folder / "notes.txt")
     archive.log("answer", 42)
-    grows = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=float(epoch)))
+    grows = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=epoch + 1.0))
     model.fit(
         x,
         y,
