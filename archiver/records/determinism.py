@@ -19,9 +19,9 @@ class SeedPart(Part):
 class SeedsPart(Part):
     """The seeds in force, whoever set them. null: none was set."""
 
-    keras: int | None | Unavailable
+    keras: int | Unavailable | None
     """Of `keras.utils.set_random_seed`, which `archiver.seed` calls."""
-    tensorflow: int | None | Unavailable
+    tensorflow: int | Unavailable | None
     """Of `tf.random.set_seed`."""
     torch: int | Unavailable
     """`torch.initial_seed()`: random where none was set."""
@@ -82,7 +82,7 @@ class DeterminismPart(Part):
     sources_of_variation: tuple[str, ...]
     """What is left that can make a repetition differ, and what to do about it; as far as it can be seen."""
     seeds: SeedsPart
-    random_states: dict[str, Sha256 | None | Unavailable]
+    random_states: dict[str, Sha256 | Unavailable | None]
     """By generator: SHA-256 of the canonical JSON of its state. `python`: `random.getstate()`; `numpy`: the list of
     `numpy.random.get_state()`; `keras`: the state of the global seed generator; `tensorflow_operations`: the state of
     the generator that numbers operations; `tensorflow`: that of the global `tf.random.Generator`; `torch`, and

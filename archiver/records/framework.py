@@ -20,11 +20,11 @@ class KerasPart(Part):
     image_data_format: str | Unavailable
     nnx: Flag
     """Whether Keras' variables are those of Flax NNX (JAX)."""
-    flash_attention: bool | None | Unavailable
+    flash_attention: bool | Unavailable | None
     """null: left to the backend."""
-    maximal_epochs: Count | None | Unavailable
+    maximal_epochs: Count | Unavailable | None
     """`keras.config.set_max_epochs`: `fit` stops there; null: no limit."""
-    maximal_steps_per_epoch: Count | None | Unavailable
+    maximal_steps_per_epoch: Count | Unavailable | None
     config_file: Json
     """Content of `keras.json` in Keras' home; null: there is none. Environment variables go before it."""
 
@@ -89,10 +89,10 @@ class TorchPart(Part):
     """torch."""
 
     version: str
-    cuda_version: str | None | Unavailable
+    cuda_version: str | Unavailable | None
     """It was built with; null: without CUDA."""
-    hip_version: str | None | Unavailable
-    cudnn_version: Count | None | Unavailable
+    hip_version: str | Unavailable | None
+    cudnn_version: Count | Unavailable | None
     devices: tuple[FrameworkDevicePart, ...] | Unavailable
     build: str | Unavailable
     """`torch.__config__.show()`."""

@@ -31,9 +31,9 @@ class ValidationPart(Part):
 
     source: Literal["none", "validation_data", "validation_split"]
     split: Real | None = None
-    batch_size: Count | None | Unavailable = None
+    batch_size: Count | Unavailable | None = None
     """As resolved; null: no validation."""
-    steps: Count | None | Unavailable = None
+    steps: Count | Unavailable | None = None
     """Of one validation, as resolved; null: no validation."""
     frequency: Json = 1
     """Every how many epochs, or in which epochs."""
@@ -45,7 +45,7 @@ class LossPart(Part):
     output: str
     class_name: str
     config: Json
-    weight: Real | None | Unavailable
+    weight: Real | Unavailable | None
     """In the sum that is minimised; null: 1."""
 
 
@@ -201,12 +201,12 @@ class PhaseOptimizer(Part):
     """null: the rate is a number, which callbacks may change; the history has that of each epoch."""
     iterations: Count | Unavailable
     """Steps the optimizer had made before."""
-    weight_decay: Real | None | Unavailable
+    weight_decay: Real | Unavailable | None
     gradient_clipping: ClippingPart | Unavailable
     moving_average: MovingAveragePart | Unavailable | None
-    gradient_accumulation_steps: Count | None | Unavailable
+    gradient_accumulation_steps: Count | Unavailable | None
     """Steps whose gradients are averaged before the weights change; null: each step changes them."""
-    loss_scale_factor: Real | None | Unavailable
+    loss_scale_factor: Real | Unavailable | None
     """A fixed one; null: none."""
     loss_scaling: LossScalingPart | Unavailable | None
     """A wrapper that adapts the scale; the fields above are those of the optimizer inside. null: none."""

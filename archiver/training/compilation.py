@@ -9,7 +9,7 @@ import keras
 from archiver.records.base import Json, Unavailable
 from archiver.records.training import DistributionPart, DtypePoliciesPart, JitPart, LossPart, MetricPart
 from archiver.storage.bounding import bounded
-from archiver.storage.jsonable import jsonable, qualified_name
+from archiver.storage.jsonable import qualified_name
 from archiver.training.reading import known, or_reason
 from archiver.training.tensorflow_state import op_determinism
 
@@ -182,5 +182,3 @@ def distribution(model: Any) -> DistributionPart | None:
         replicas=known(lambda: int(strategy.num_replicas_in_sync)),
         details=or_reason(lambda: {"workers": list(strategy.extended.worker_devices)}),
     )
-
-

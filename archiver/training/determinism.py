@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from archiver.records.base import Json, Unavailable
-from archiver.records.determinism import DeterminismPart, ThreadsPart
+from archiver.records.determinism import DeterminismPart
 from archiver.training import jax_state, tensorflow_state, torch_state
 from archiver.training.capture import FitCall
 from archiver.training.random_states import random_states, seeds
-from archiver.training.reading import known, or_reason
+from archiver.training.reading import known, or_reason, setting
 from archiver.training.seed_generators import seed_generator_parts
 from archiver.training.threads import jax_threads, tensorflow_threads, torch_threads
 from archiver.training.variation import sources_of_variation
@@ -26,7 +26,7 @@ VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING", "NCCL_ALGO", "NCCL_PROTO", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
     "MKL_CBWR", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
     "ONEDNN_DEFAULT_FPMATH_MODE", "NPY_DISABLE_CPU_FEATURES", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE", "PYTORCH_CUDA_ALLOC_CONF", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )  # fmt: skip
 """The environment variables that decide bits."""
 
@@ -97,7 +97,7 @@ def _of_torch() -> dict[str, Any]:
         "tensor_float_32": known(lambda: bool(torch.backends.cuda.matmul.allow_tf32)),
         "matmul_precision": known(lambda: str(torch.get_float32_matmul_precision())),
         "instruction_sets": _instruction_sets()
-        | {"torch": or_reason(lambda: torch.backends.cpu.get_cpu_capability())},
+        | {"torch": or_reason(lambda: setting(torch, "backends.cpu.get_cpu_capability"))},
         "backend_flags": flags,
         "devices": known(lambda: _by_type(device.type for device in torch_state.torch_devices(torch))),
     }
@@ -120,7 +120,7 @@ def _instruction_sets() -> dict[str, Json]:
 
 
 def _of_numpy() -> Any:
-    return np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload,index]
+    return np.show_config(mode="dicts")["SIMD Extensions"]
 
 
 def _denormals() -> Literal["kept", "flushed to zero"]:

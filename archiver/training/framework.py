@@ -13,7 +13,7 @@ import keras
 
 from archiver.records.framework import FrameworkPart, KerasPart
 from archiver.training.jax_state import jax_state
-from archiver.training.reading import known, or_reason
+from archiver.training.reading import known, known_setting, or_reason
 from archiver.training.tensorflow_state import tensorflow_state
 from archiver.training.torch_state import torch_state
 
@@ -36,13 +36,13 @@ def keras_state() -> KerasPart:
         version=keras.__version__,
         backend=keras.backend.backend(),
         dtype_policy=known(lambda: str(config.dtype_policy().name)),
-        floatx=known(config.floatx),
+        floatx=known_setting(config, "floatx"),
         epsilon=known(lambda: float(config.epsilon())),
-        image_data_format=known(config.image_data_format),
-        nnx=known(lambda: bool(config.is_nnx_enabled())),
-        flash_attention=known(lambda: config.is_flash_attention_enabled()),
-        maximal_epochs=known(lambda: config.max_epochs()),
-        maximal_steps_per_epoch=known(lambda: config.max_steps_per_epoch()),
+        image_data_format=known_setting(config, "image_data_format"),
+        nnx=known_setting(config, "is_nnx_enabled"),
+        flash_attention=known_setting(config, "is_flash_attention_enabled"),
+        maximal_epochs=known_setting(config, "max_epochs"),
+        maximal_steps_per_epoch=known_setting(config, "max_steps_per_epoch"),
         config_file=or_reason(_config_file),
     )
 

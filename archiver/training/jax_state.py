@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from archiver.records.base import Json
@@ -34,13 +37,11 @@ def jax_settings() -> dict[str, Json]:
     """The settings that decide bits or speed; those that this version has."""
     import jax
 
-    return {name: or_reason(lambda name=name: getattr(jax.config, name)) for name in _SETTINGS}
+    return {name: or_reason(partial(getattr, jax.config, name)) for name in _SETTINGS}
 
 
 def _jaxlib_version() -> str:
-    import jaxlib
-
-    return str(jaxlib.__version__)
+    return version("jaxlib")
 
 
 def _device(device: Any) -> FrameworkDevicePart:
@@ -55,6 +56,4 @@ def _device(device: Any) -> FrameworkDevicePart:
 
 
 def _memory_growth() -> bool:
-    import os
-
     return os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true").lower() in ("false", "0")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from archiver.records.base import Sha256, Unavailable
 from archiver.records.determinism import SeedsPart
 from archiver.storage.digests import canonical_json, sha256_of
 from archiver.storage.jsonable import jsonable
-from archiver.training.reading import known
+from archiver.training.reading import known, whole
 from archiver.training.weights import to_array
 
 
@@ -28,8 +31,6 @@ def seeds() -> SeedsPart:
 
 
 def _hash_seed() -> Any:
-    import os
-
     value = os.environ.get("PYTHONHASHSEED", "random")
     return int(value) if value.isdecimal() and not sys.flags.ignore_environment else "random"
 
@@ -37,10 +38,10 @@ def _hash_seed() -> Any:
 def _keras_seed() -> int | None:
     from keras.src.utils.rng_utils import get_random_seed
 
-    return get_random_seed()
+    return whole(get_random_seed())
 
 
-def _tensorflow_seed() -> int | None | Unavailable:
+def _tensorflow_seed() -> int | Unavailable | None:
     if "tensorflow" not in sys.modules:
         return Unavailable(unavailable="TensorFlow is not loaded")
     from tensorflow.python.eager import context
@@ -57,17 +58,18 @@ def _torch_seed() -> int | Unavailable:
     return int(torch.initial_seed())
 
 
-def random_states() -> dict[str, Sha256 | None | Unavailable]:
+def random_states() -> dict[str, Sha256 | Unavailable | None]:
     """By generator: the digest that `DeterminismPart.random_states` defines; None where it is not made yet."""
     states: dict[str, Any] = {"python": random.getstate, "numpy": _numpy_state, "keras": _keras_state}
     if "tensorflow" in sys.modules:
         states |= {"tensorflow_operations": _tensorflow_operations, "tensorflow": _tensorflow_generator}
     if "torch" in sys.modules:
         states |= {"torch": _torch_state, "torch_cuda": _torch_cuda_states}
-    return {name: known(lambda read=read: _digest(read())) for name, read in states.items()}
+    return {name: known(partial(_digest_of, read)) for name, read in states.items()}
 
 
-def _digest(state: Any) -> str | None:
+def _digest_of(read: Callable[[], Any]) -> str | None:
+    state = read()
     return None if state is None else sha256_of(canonical_json(jsonable(state)))
 
 
@@ -110,5 +112,3 @@ def _torch_cuda_states() -> Any:
     if not torch.cuda.is_initialized():
         return None
     return [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()]
-
-

@@ -20,6 +20,18 @@ def known(function: Callable[[], Any]) -> Any:
         return Unavailable(unavailable=_reason(error))
 
 
+def setting(owner: Any, path: str) -> Any:
+    """The attribute `path` (dotted) of `owner`, called if it is a function; raises what reading it raises."""
+    for name in path.split("."):
+        owner = getattr(owner, name)
+    return owner() if callable(owner) else owner
+
+
+def known_setting(owner: Any, path: str) -> Any:
+    """`setting`, or `Unavailable` with the reason, such as a version without it."""
+    return known(lambda: setting(owner, path))
+
+
 def or_reason(function: Callable[[], Any]) -> Any:
     """The value as plain JSON with secrets removed, or an `unavailable` object with the reason."""
     try:

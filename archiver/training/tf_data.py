@@ -7,6 +7,7 @@ is told.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from archiver.records.base import Unavailable
@@ -35,10 +36,14 @@ def static_batch_size(dataset: Any) -> int | Unavailable:
     for stage in stages(dataset):
         name = type(stage).__name__
         if "Batch" in name and hasattr(stage, "_batch_size"):
-            return known(lambda stage=stage: int(stage._batch_size))  # type: ignore[no-any-return]  # noqa: SLF001
+            return known(partial(_own_batch_size, stage))  # type: ignore[no-any-return]
         if not any(kept in name for kept in _KEEP_BATCHES):
             return Unavailable(unavailable=f"the pipeline does not show it: its stage {name} makes the batches")
     return Unavailable(unavailable="the pipeline does not show it")
+
+
+def _own_batch_size(stage: Any) -> int:
+    return int(stage._batch_size)  # noqa: SLF001
 
 
 def _first_length(spec: Any) -> int | None:
@@ -57,12 +62,12 @@ def order_of_tf_data(dataset: Any, *, is_deterministic: bool) -> list[str]:
     """
     found = []
     for stage in stages(dataset):
-        if known(lambda stage=stage: _is_unseeded(stage)) is True:
+        if known(partial(_is_unseeded, stage)) is True:
             found.append(
                 "The tf.data pipeline shuffles without a seed: the order of the samples differs each time. Give "
                 "shuffle(..., seed=...), or call archiver.seed(...) before the pipeline is made."
             )
-        if not is_deterministic and known(lambda stage=stage: _is_out_of_order(stage)) is True:
+        if not is_deterministic and known(partial(_is_out_of_order, stage)) is True:
             found.append(
                 "The tf.data pipeline may hand out elements in the order in which they are ready. Set "
                 "deterministic=True where it is False."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from archiver.records.base import Json
 from archiver.records.framework import FrameworkDevicePart, TorchPart
-from archiver.training.reading import known, or_reason
+from archiver.training.reading import known, known_setting, or_reason, setting
 from archiver.training.threads import torch_threads
 
 
@@ -17,9 +17,9 @@ def torch_state() -> TorchPart:
 
     return TorchPart(
         version=str(torch.__version__),
-        cuda_version=known(lambda: torch.version.cuda),
-        hip_version=known(lambda: torch.version.hip),
-        cudnn_version=known(lambda: torch.backends.cudnn.version()),
+        cuda_version=known_setting(torch, "version.cuda"),
+        hip_version=known_setting(torch, "version.hip"),
+        cudnn_version=known_setting(torch, "backends.cudnn.version"),
         devices=known(lambda: torch_devices(torch)),
         build=known(lambda: str(torch.__config__.show())),
         cpu_capability=known(lambda: str(torch.backends.cpu.get_cpu_capability())),
@@ -51,22 +51,22 @@ def _cuda_device(torch: Any, index: int) -> FrameworkDevicePart:
     )  # fmt: skip
 
 
+_FLAGS = (
+    "are_deterministic_algorithms_enabled", "is_deterministic_algorithms_warn_only_enabled",
+    "get_float32_matmul_precision", "get_default_dtype", "backends.cudnn.enabled", "backends.cudnn.deterministic",
+    "backends.cudnn.benchmark", "backends.cudnn.allow_tf32", "backends.cuda.matmul.allow_tf32",
+    "backends.cuda.matmul.allow_fp16_reduced_precision_reduction", "backends.mkldnn.enabled",
+    "utils.deterministic.fill_uninitialized_memory",
+)  # fmt: skip
+
+
 def torch_flags() -> dict[str, Json]:
     """The settings that decide bits, by torch's names."""
     import torch
 
-    backends = torch.backends
-    flags: dict[str, Callable[[], Any]] = {
-        "are_deterministic_algorithms_enabled": lambda: torch.are_deterministic_algorithms_enabled(),
-        "is_deterministic_algorithms_warn_only_enabled": lambda: torch.is_deterministic_algorithms_warn_only_enabled(),
-        "float32_matmul_precision": lambda: torch.get_float32_matmul_precision(),
-        "default_dtype": lambda: str(torch.get_default_dtype()),
-        "backends.cudnn.enabled": lambda: backends.cudnn.enabled,
-        "backends.cudnn.deterministic": lambda: backends.cudnn.deterministic,
-        "backends.cudnn.benchmark": lambda: backends.cudnn.benchmark,
-        "backends.cudnn.allow_tf32": lambda: backends.cudnn.allow_tf32,
-        "backends.cuda.matmul.allow_tf32": lambda: backends.cuda.matmul.allow_tf32,
-        "backends.mkldnn.enabled": lambda: backends.mkldnn.enabled,
-        "utils.deterministic.fill_uninitialized_memory": lambda: torch.utils.deterministic.fill_uninitialized_memory,
-    }
-    return {name: or_reason(read) for name, read in flags.items()}
+    return {name: or_reason(partial(_plain_setting, torch, name)) for name in _FLAGS}
+
+
+def _plain_setting(torch: Any, name: str) -> Any:
+    value = setting(torch, name)
+    return value if isinstance(value, bool | int | float | str) else str(value)
