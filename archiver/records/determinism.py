@@ -103,8 +103,8 @@ class DeterminismPart(Part):
     floatx: str
     epsilon: Real
     denormals: Literal["kept", "flushed to zero"]
-    """Numbers nearer to zero than 1.2e-38 (float32), in the main thread: tried out. Threads of the backend may do
-    otherwise."""
+    """Numbers nearer to zero than the smallest normal one, in the main thread: tried out. Threads of the backend may
+    do otherwise."""
     instruction_sets: dict[str, Json]
     """By library: the extensions of the processor that it was built to use, or uses."""
     backend_flags: dict[str, Json]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from archiver.collect.redaction import redact_json
+from archiver.collect.redaction import hide_home, redact_json
 from archiver.records.base import Json
 from archiver.records.training import CallbackPart
 from archiver.storage.bounding import bounded
@@ -100,14 +100,20 @@ class _Values:
         if self._left < 0:
             return {"not_recorded": f"the callback holds more than {MAXIMAL_VALUES} values"}
         if isinstance(value, str):
-            return value if len(value) <= MAXIMAL_TEXT else {"text": value[:200], "count": len(value)}
+            return (
+                hide_home(value)
+                if len(value) <= MAXIMAL_TEXT
+                else {"text": hide_home(value[:200]), "count": len(value)}
+            )
+        if isinstance(value, PurePath):
+            return hide_home(value.as_posix())
         if type(value) in (dict, list, tuple, set, frozenset):
             return self._container(value, depth)
         if isinstance(value, functools.partial):
             return {"partial": qualified_name(value.func)}
         if isinstance(value, np.ndarray):
             return jsonable(value) if value.size <= MAXIMAL_ELEMENTS and value.dtype.kind in "biuf" else _shape(value)
-        if value is None or isinstance(value, bool | int | float | PurePath | np.generic) or inspect.isroutine(value):
+        if value is None or isinstance(value, bool | int | float | np.generic) or inspect.isroutine(value):
             return jsonable(value)
         return qualified_name(value) if isinstance(value, type) else {"object": qualified_name(type(value))}
 

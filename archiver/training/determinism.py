@@ -92,7 +92,7 @@ def _of_torch() -> dict[str, Any]:
     return {
         "op_determinism": known(lambda: bool(torch.are_deterministic_algorithms_enabled())),
         "threads": torch_threads(torch),
-        "onednn": _NO_SETTING,
+        "onednn": Unavailable(unavailable="see backends.mkldnn.enabled in backend_flags"),
         "xla": _NO_SETTING,
         "tensor_float_32": known(lambda: bool(torch.backends.cuda.matmul.allow_tf32)),
         "matmul_precision": known(lambda: str(torch.get_float32_matmul_precision())),

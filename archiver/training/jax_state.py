@@ -7,14 +7,14 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from archiver.records.base import Json
+from archiver.records.base import Json, Unavailable
 from archiver.records.framework import FrameworkDevicePart, JaxPart
 from archiver.training.reading import known, or_reason
 
 _SETTINGS = (
     "jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable",
     "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_disable_jit", "jax_debug_nans", "jax_platforms",
-    "jax_exec_time_optimization_effort", "jax_compilation_cache_dir", "jax_cpu_enable_async_dispatch",
+    "jax_exec_time_optimization_effort", "jax_compilation_cache_dir",
 )  # fmt: skip
 
 
@@ -47,10 +47,12 @@ def _jaxlib_version() -> str:
 def _device(device: Any) -> FrameworkDevicePart:
     return FrameworkDevicePart(
         name=str(device),
-        type=str(device.platform),
+        type=str(device.platform).upper(),
         visible=True,
         details=or_reason(lambda: {"kind": device.device_kind, "process_index": device.process_index}),
-        memory_growth=known(_memory_growth),
+        memory_growth=Unavailable(unavailable="a setting of GPUs")
+        if device.platform == "cpu"
+        else known(_memory_growth),
         logical_devices=None,
     )
 

@@ -22,11 +22,11 @@ def seed_generator_parts(model: Any) -> tuple[list[SeedGeneratorPart], int]:
 
 
 def owned_generators(model: Any) -> Iterator[tuple[Any, str, Any]]:
-    """(layer, attribute, generator) for each generator once, in the order of the layers, attributes sorted."""
+    """(layer, attribute, generator) for each generator once, in the order of the layers, under its public name where it has one."""
     seen: set[int] = set()
     for layer in model._flatten_layers(include_self=True, recursive=True):  # noqa: SLF001 - Keras has no public walk
         attributes = vars(layer)
-        for name in sorted(attributes):
+        for name in sorted(attributes, key=lambda name: (name.startswith("_"), name)):
             for generator in _generators(attributes[name]):
                 if id(generator) not in seen:
                     seen.add(id(generator))
