@@ -149,8 +149,10 @@ def _of_model(record: ModelConfig) -> Rows:
 def _of_training(record: TrainConfig) -> Rows:
     for phase in record.phases:
         seed = "not seeded by archiver" if isinstance(phase.seed, Unavailable) else f"seed {phase.seed.seed}"
-        batch = f"batch size {phase.batch_size}" if phase.batch_size else "batches as the data set has them"
-        yield f"phase {phase.phase + 1}", f"{batch}, up to {phase.epochs} epochs, {seed}"
+        unknown_size = isinstance(phase.batch_size, Unavailable)
+        batch = "batches as the data set has them" if unknown_size else f"batch size {phase.batch_size}"
+        epochs = "?" if isinstance(phase.epochs, Unavailable) else phase.epochs
+        yield f"phase {phase.phase + 1}", f"{batch}, up to {epochs} epochs, {seed}"
 
 
 def _of_system(record: SystemRecord) -> Rows:

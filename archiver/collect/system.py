@@ -28,6 +28,7 @@ from archiver.records.environment import (
     SystemRecord,
     TimeZonePart,
 )
+from archiver.records.framework import FrameworkPart
 
 __all__ = ["collect_cpu_details", "collect_disk", "collect_system"]
 
@@ -57,7 +58,7 @@ _LIMITS = {
 
 def collect_system(
     archive_folder: Path | None = None,
-    framework: Json = None,
+    framework: FrameworkPart | None = None,
     cpu_details: dict[str, Json] | Unavailable | None = None,
 ) -> SystemRecord:
     """Everything about the machine that can be had in a few milliseconds; where there is an NVIDIA driver, add the
@@ -65,7 +66,7 @@ def collect_system(
 
     Args:
         archive_folder: whose file system is to be described, if the archive is known already.
-        framework: the configuration of Keras and its backend, as plain JSON.
+        framework: Keras and its backend.
         cpu_details: what `collect_cpu_details` returned, which takes too long to wait for here.
     """
     not_asked = Unavailable(unavailable="was not asked for")
@@ -86,7 +87,7 @@ def collect_system(
         python=collect_python(),
         environment=allowed_environment(os.environ),
         time_zone=TimeZonePart(name=time.strftime("%Z"), offset_seconds=local_offset_seconds()),
-        framework=framework,
+        framework=not_asked if framework is None else framework,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
+from archiver.records.framework import FrameworkPart
 from archiver.records.source import CommandPart
 
 CommitHash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
@@ -192,8 +193,8 @@ class SystemRecord(Record):
     environment: dict[str, str]
     """The environment variables that decide how a training runs, by an allow-list."""
     time_zone: TimeZonePart
-    framework: Json
-    """Configuration of Keras and its backend; filled by the training side, which alone may import them."""
+    framework: FrameworkPart | Unavailable
+    """Keras and its backend; filled by the training side, which alone may import them."""
 
 
 class ShadowedPackage(Part):

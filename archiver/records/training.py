@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
+from archiver.records.determinism import DeterminismPart, SeedPart
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
 from archiver.records.model import VariablePart
 from archiver.records.performance import Direction, EarlyStop
@@ -13,21 +14,17 @@ CaptureMethod = Literal["archiver.fit", "frames", "callback"]
 """How the arguments of `fit` became known: handed over, seen in the frames of the call, or as a callback is told."""
 
 
-class SeedPart(Part):
-    """What `archiver.seed` did."""
-
-    seed: int
-    deterministic_ops: bool
-    generators: tuple[str, ...]
-    """The random number generators that were seeded."""
-
-
 class CallbackPart(Part):
     """One of the other callbacks."""
 
     class_name: str
-    config: Json
-    """Its plain attributes."""
+    position: Count | None
+    """In Keras' list, where archiver's callback counts, too; null: it is not in it."""
+    arguments: Json
+    """The arguments of its constructor, as far as it keeps them under their names. Functions by qualified name, other
+    objects by class; long values cut."""
+    attributes: Json
+    """Its other public attributes that are plain values or functions."""
 
 
 class ValidationPart(Part):
@@ -35,9 +32,62 @@ class ValidationPart(Part):
 
     source: Literal["none", "validation_data", "validation_split"]
     split: Real | None = None
-    batch_size: int | None = None
-    steps: int | None = None
+    batch_size: Count | Unavailable | None = None
+    """As resolved; null: no validation."""
+    steps: Count | Unavailable | None = None
+    """Of one validation, as resolved; null: no validation."""
     frequency: Json = 1
+    """Every how many epochs, or in which epochs."""
+
+
+class LossPart(Part):
+    """The loss of one output, as Keras resolved it."""
+
+    output: str
+    class_name: str
+    config: Json
+    weight: Real | Unavailable | None
+    """In the sum that is minimised; null: 1."""
+
+
+class MetricPart(Part):
+    """A metric, as Keras resolved it."""
+
+    name: str
+    class_name: str
+    config: Json
+    output: str | None
+    """null: the only one."""
+    weighted: bool
+    """Whether sample and class weights count."""
+
+
+class JitPart(Part):
+    """Whether the training step is compiled by XLA (on torch: by `torch.compile`)."""
+
+    resolved: bool | Unavailable
+    given: Json
+    """As given to `compile`: Keras keeps only what it made of it."""
+    reason: str | None
+    """Why it is off; null where it is on, or where it was asked to be off."""
+
+
+class DtypePoliciesPart(Part):
+    """In which precision the model computes and keeps its weights."""
+
+    model: str | Unavailable
+    keras_global: str | Unavailable
+    mixed_precision: bool | Unavailable
+    """Whether the model computes in one type and keeps its weights in another."""
+
+
+class DistributionPart(Part):
+    """Training on several devices at once."""
+
+    class_name: str
+    replicas: Count | Unavailable
+    """Copies of the model that are kept in step."""
+    details: Json
 
 
 class PhaseConfig(Part):
@@ -49,22 +99,39 @@ class PhaseConfig(Part):
     """Why less is known than usual."""
     fit_arguments: Json
     """As given: plain values as they are, data by shape and dtype."""
-    batch_size: int | None
-    epochs: int | None
-    initial_epoch: int | None
-    steps_per_epoch: int | None
+    resolved_arguments: Json
+    """Every argument of Keras' `fit`, defaults included, as it is inside: after a validation split."""
+    batch_size: Count | Unavailable
+    """As resolved: of a data set, what it says of itself."""
+    epochs: Count | Unavailable
+    initial_epoch: Count | Unavailable
+    steps_per_epoch: Count | Unavailable
     """Steps in an epoch, as far as Keras knows it when training begins."""
     shuffle: Json = None
     class_weight: Json = None
+    sample_weight_given: bool | Unavailable
     validation: ValidationPart | Unavailable
     loss: Json
+    """As given to `compile`: names as text, objects by class and config, functions by qualified name."""
+    losses: tuple[LossPart, ...] | Unavailable
+    """As resolved: known once the first epoch has ended."""
     loss_weights: Json = None
     metrics: Json
-    jit_compile: Json = None
+    """As given to `compile`."""
+    weighted_metrics: Json = None
+    resolved_metrics: tuple[MetricPart, ...] | Unavailable
+    """As resolved: known once the first epoch has ended."""
+    jit_compile: JitPart
     run_eagerly: bool | None = None
     steps_per_execution: int | None = None
+    auto_scale_loss: bool | Unavailable
+    dtype_policies: DtypePoliciesPart
+    distribution: DistributionPart | Unavailable | None
+    """null: one device."""
     callbacks: tuple[CallbackPart, ...]
+    """In the order of Keras' list."""
     seed: SeedPart | Unavailable
+    determinism: DeterminismPart | Unavailable
     hyperparameters: Json = None
 
 
@@ -76,17 +143,76 @@ class TrainConfig(Record):
     phases: tuple[PhaseConfig, ...]
 
 
+class SchedulePart(Part):
+    """A learning rate that depends on the step."""
+
+    class_name: str
+    """Of the schedule; of a function, its qualified name."""
+    config: Json
+
+
+class ClippingPart(Part):
+    """How gradients are limited; null: not."""
+
+    clipnorm: Real | None
+    """Largest Euclidean norm of each variable's gradient."""
+    clipvalue: Real | None
+    """Largest absolute value of each element."""
+    global_clipnorm: Real | None
+    """Largest Euclidean norm of all gradients together."""
+
+
+class MovingAveragePart(Part):
+    """The exponential moving average of the weights."""
+
+    momentum: Real
+    overwrite_frequency: Count | None
+    """Every how many steps the weights are set to their average; null: at the end of `fit` only."""
+
+
+class LossScalingPart(Part):
+    """The loss is multiplied before gradients are taken, so that small ones survive half precision."""
+
+    class_name: str
+    initial_scale: Real | Unavailable
+    current_scale: Real | Unavailable
+    """When training began."""
+    growth_steps: Count | Unavailable
+    """Steps with finite gradients after which the scale is doubled."""
+
+
+class OptimizerVariablesPart(Part):
+    """What the optimizer keeps, beside the weights."""
+
+    count: Count
+    bytes: Count
+
+
 class PhaseOptimizer(Part):
     """The optimizer of one call of `fit`, as it was when training began."""
 
     phase: Count
     class_name: str | None
     """None for a model without one: a training loop of the user's own."""
+    name: str | None = None
     config: Json
     learning_rate: Real | Unavailable
     """The rate at the first step."""
+    schedule: SchedulePart | Unavailable | None
+    """null: the rate is a number, which callbacks may change; the history has that of each epoch."""
     iterations: Count | Unavailable
     """Steps the optimizer had made before."""
+    weight_decay: Real | Unavailable | None
+    gradient_clipping: ClippingPart | Unavailable
+    moving_average: MovingAveragePart | Unavailable | None
+    gradient_accumulation_steps: Count | Unavailable | None
+    """Steps whose gradients are averaged before the weights change; null: each step changes them."""
+    loss_scale_factor: Real | Unavailable | None
+    """A fixed one; null: none."""
+    loss_scaling: LossScalingPart | Unavailable | None
+    """A wrapper that adapts the scale; the fields above are those of the optimizer inside. null: none."""
+    variables: OptimizerVariablesPart | Unavailable
+    """When training began, or, where Keras made them in the first step, after the first epoch."""
 
 
 class OptimizerConfig(Record):
@@ -101,8 +227,15 @@ class PreprocessingLayer(Part):
     """A preprocessing or augmentation layer found in the model."""
 
     name: str
+    path: str
+    """Names from the model's own layer down to this one, joined by `/`."""
     class_name: str
+    kind: Literal["preprocessing", "augmentation"]
+    """Augmentation draws random numbers in training."""
     config: Json
+    """Long lists are cut: their length, their first items and the SHA-256 of their canonical JSON."""
+    learned: Json = None
+    """What `adapt` found in the data: mean and variance, a vocabulary, boundaries; cut likewise. null: nothing."""
 
 
 class Preprocessing(Record):
@@ -113,6 +246,7 @@ class Preprocessing(Record):
     description: Json
     """What the user said with `preprocessing=`."""
     layers: tuple[PreprocessingLayer, ...]
+    """In the order of the data's way through the model. Layers mapped over a data set cannot be seen here."""
 
 
 class PhaseHistory(Part):

@@ -20,7 +20,13 @@ from archiver.records.model import FlopsPart, LayerPart, ModelConfig, ParameterC
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.source import SourceFilePart, SourceRecord
 from archiver.records.training import (
+    ClippingPart,
+    DtypePoliciesPart,
+    JitPart,
+    LossPart,
+    MetricPart,
     OptimizerConfig,
+    OptimizerVariablesPart,
     PhaseConfig,
     PhaseOptimizer,
     Preprocessing,
@@ -29,6 +35,7 @@ from archiver.records.training import (
 )
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
+from archiver.testing.framework import determinism_part, framework_part
 from archiver.testing.numbers import (
     BATCH_SIZE,
     CLASSES,
@@ -63,7 +70,7 @@ def write_environment(run: Run, version: int, process: ProcessIdentity) -> None:
             monitor="val_loss",
         ),
     )
-    run.write(layout.SYSTEM, collect_system(run.path, {"keras_version": KERAS_VERSION, "backend": "tensorflow"}))
+    run.write(layout.SYSTEM, collect_system(run.path, framework_part()))
     package = PackagePart(
         name="keras",
         version=KERAS_VERSION,
@@ -122,19 +129,42 @@ def _phase_config(phase: int, epochs: int) -> PhaseConfig:
         phase=phase,
         capture="frames",
         fit_arguments={"epochs": epochs, "batch_size": BATCH_SIZE},
+        resolved_arguments={"epochs": epochs, "batch_size": BATCH_SIZE, "shuffle": True},
         batch_size=BATCH_SIZE,
         epochs=epochs,
         initial_epoch=0,
         steps_per_epoch=SAMPLES // BATCH_SIZE,
         shuffle=True,
-        validation=ValidationPart(source="validation_data"),
-        loss="sparse_categorical_crossentropy",
+        sample_weight_given=False,
+        validation=ValidationPart(source="validation_data", batch_size=BATCH_SIZE, steps=SAMPLES // BATCH_SIZE),
+        loss=_LOSS,
+        losses=(LossPart(output=_LOSS, class_name=f"{_LOSSES}.LossFunctionWrapper", config={}, weight=None),),
         metrics=["accuracy"],
-        jit_compile=False,
+        resolved_metrics=(_accuracy(),),
+        jit_compile=JitPart(resolved=False, given=_NOT_KEPT.model_dump(), reason="made up by archiver.testing"),
         run_eagerly=False,
         steps_per_execution=1,
+        auto_scale_loss=_NOT_KEPT,
+        dtype_policies=DtypePoliciesPart(model="float32", keras_global="float32", mixed_precision=False),
+        distribution=None,
         callbacks=(),
-        seed=Unavailable(unavailable="archiver.seed was not called"),
+        seed=Unavailable(unavailable="archiver.seed was not called before fit"),
+        determinism=determinism_part(),
+    )
+
+
+_LOSS = "sparse_categorical_crossentropy"
+_LOSSES = "keras.src.losses.losses"
+_NOT_KEPT = Unavailable(unavailable="made up by archiver.testing")
+
+
+def _accuracy() -> MetricPart:
+    return MetricPart(
+        name="accuracy",
+        class_name="keras.src.metrics.accuracy_metrics.SparseCategoricalAccuracy",
+        config={"name": "accuracy"},
+        output=None,
+        weighted=False,
     )
 
 
@@ -142,9 +172,18 @@ def _phase_optimizer(phase: int) -> PhaseOptimizer:
     return PhaseOptimizer(
         phase=phase,
         class_name="keras.src.optimizers.sgd.SGD",
+        name="SGD",
         config={"name": "SGD", "learning_rate": 0.01},
         learning_rate=0.01,
+        schedule=None,
         iterations=0,
+        weight_decay=None,
+        gradient_clipping=ClippingPart(clipnorm=None, clipvalue=None, global_clipnorm=None),
+        moving_average=None,
+        gradient_accumulation_steps=None,
+        loss_scale_factor=None,
+        loss_scaling=None,
+        variables=OptimizerVariablesPart(count=2, bytes=12),
     )
 
 

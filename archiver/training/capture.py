@@ -21,7 +21,7 @@ from archiver.records.training import CaptureMethod
 _RESOLVED = (
     "x", "y", "sample_weight", "batch_size", "epochs", "initial_epoch", "steps_per_epoch", "shuffle", "class_weight",
     "validation_split", "validation_data", "val_x", "val_y", "val_sample_weight", "validation_steps",
-    "validation_batch_size", "validation_freq",
+    "validation_batch_size", "validation_freq", "verbose",
 )  # fmt: skip
 
 

@@ -19,12 +19,14 @@ from archiver.records.base import Json, Unavailable, local_offset_seconds, utc_n
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
-from archiver.training import describing
 from archiver.training.architecture import model_config
 from archiver.training.background import Job, Task
 from archiver.training.capture import FitCall
 from archiver.training.datasets import Data, dataset_stats, describe_split
+from archiver.training.fit_config import optimizer_with_first_step, phase_config, with_first_step
 from archiver.training.framework import framework_state
+from archiver.training.optimizers import phase_optimizer
+from archiver.training.preprocessing_layers import preprocessing
 from archiver.training.session import Session
 from archiver.version import __version__
 
@@ -106,22 +108,49 @@ def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> N
     records = session.phase_records
 
     def write_train_config() -> None:
-        config = describing.phase_config(model, call, phase, callbacks, options.hyperparameters)
-        records["train config"].append(config)
-        run.write(layout.TRAIN_CONFIG, TrainConfig(phases=tuple(records["train config"])))
+        records["train config"].append(phase_config(model, call, phase, callbacks, options.hyperparameters))
+        _write_train_config(session)
 
     def write_optimizer_config() -> None:
-        records["optimizer config"].append(describing.phase_optimizer(model, phase))
-        run.write(layout.OPTIMIZER_CONFIG, OptimizerConfig(phases=tuple(records["optimizer config"])))
+        records["optimizer config"].append(phase_optimizer(model, phase))
+        _write_optimizer_config(session)
 
     session.attempt("model config", lambda: run.write(layout.MODEL_CONFIG, model_config(model)), layout.MODEL_CONFIG)
     session.attempt("train config", write_train_config, layout.TRAIN_CONFIG)
     session.attempt("optimizer config", write_optimizer_config, layout.OPTIMIZER_CONFIG)
     session.attempt(
         "preprocessing",
-        lambda: run.write(layout.PREPROCESSING, describing.preprocessing(model, options.preprocessing)),
+        lambda: run.write(layout.PREPROCESSING, preprocessing(model, options.preprocessing)),
         layout.PREPROCESSING,
     )
+    session.after_first_epoch = lambda model: _complete_configs(session, model)
+
+
+def _complete_configs(session: Session, model: Any) -> None:
+    """Losses, metrics and the optimizer's variables are made in the first step: describe them beside the training."""
+    records, phase = session.phase_records, session.phase
+
+    def complete() -> None:
+        if _belongs(records["train config"], phase):
+            records["train config"][-1] = with_first_step(records["train config"][-1], model)
+            _write_train_config(session)
+        if _belongs(records["optimizer config"], phase):
+            records["optimizer config"][-1] = optimizer_with_first_step(records["optimizer config"][-1], model)
+            _write_optimizer_config(session)
+
+    session.jobs.append(Job("resolved configs", layout.TRAIN_CONFIG, Task(complete)))
+
+
+def _belongs(parts: list[Any], phase: int) -> bool:
+    return bool(parts) and parts[-1].phase == phase
+
+
+def _write_train_config(session: Session) -> None:
+    session.run.write(layout.TRAIN_CONFIG, TrainConfig(phases=tuple(session.phase_records["train config"])))
+
+
+def _write_optimizer_config(session: Session) -> None:
+    session.run.write(layout.OPTIMIZER_CONFIG, OptimizerConfig(phases=tuple(session.phase_records["optimizer config"])))
 
 
 def _collect_data(session: Session, call: FitCall) -> None:

@@ -1,76 +1,58 @@
-"""What Keras and its backend are set to: devices, precision, threads, determinism."""
+"""What Keras and its backend are and what they are set to."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from archiver.records.base import Json
-from archiver.storage.jsonable import jsonable
+from archiver.records.framework import FrameworkPart, KerasPart
+from archiver.training.jax_state import jax_state
+from archiver.training.reading import known, known_setting, or_reason
+from archiver.training.tensorflow_state import tensorflow_state
+from archiver.training.torch_state import torch_state
+
+_BACKENDS: dict[str, Callable[[], Any]] = {"tensorflow": tensorflow_state, "jax": jax_state, "torch": torch_state}
 
 
-def framework_state() -> Json:
-    """The settings of Keras and of the backend in use, as plain JSON; what cannot be read says why."""
+def framework_state() -> FrameworkPart:
+    """The settings of Keras and of the backend in use; what cannot be read says why, each setting for itself."""
     backend = keras.backend.backend()
-    state: dict[str, Any] = {
-        "keras_version": keras.__version__,
-        "backend": backend,
-        "dtype_policy": keras.config.dtype_policy().name,
-        "floatx": keras.config.floatx(),
-        "image_data_format": keras.config.image_data_format(),
-    }
-    states: dict[str, Callable[[], dict[str, Any]]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    if backend in states:
-        try:
-            state[backend] = states[backend]()
-        except Exception as error:  # noqa: BLE001 - a version of the backend without one of these settings
-            state[backend] = {"unavailable": f"{type(error).__name__}: {error}"}
-    return jsonable(state)
+    states = {name: known(read) if name == backend else None for name, read in _BACKENDS.items()}
+    return FrameworkPart(
+        keras_version=keras.__version__, backend=backend, keras=keras_state(), loaded=_loaded(), **states
+    )
 
 
-def _tensorflow() -> dict[str, Any]:
-    import tensorflow as tf
-
-    threading = tf.config.threading
-    build = dict(tf.sysconfig.get_build_info())
-    return {
-        "version": tf.__version__,
-        "devices": [device.name for device in tf.config.get_visible_devices()],
-        "eager_functions": tf.config.functions_run_eagerly(),
-        "inter_op_threads": threading.get_inter_op_parallelism_threads(),
-        "intra_op_threads": threading.get_intra_op_parallelism_threads(),
-        "op_determinism": bool(tf.config.experimental.is_op_determinism_enabled())
-        if hasattr(tf.config.experimental, "is_op_determinism_enabled")
-        else None,
-        "xla_jit": str(tf.config.optimizer.get_jit()),
-        "tensor_float_32": tf.config.experimental.tensor_float_32_execution_enabled(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default of the build"),
-        "build": {key: build[key] for key in sorted(build)},
-    }
+def keras_state() -> KerasPart:
+    """Keras' own settings. Those that an older Keras does not have say so."""
+    config = keras.config
+    return KerasPart(
+        version=keras.__version__,
+        backend=keras.backend.backend(),
+        dtype_policy=known(lambda: str(config.dtype_policy().name)),
+        floatx=known_setting(config, "floatx"),
+        epsilon=known(lambda: float(config.epsilon())),
+        image_data_format=known_setting(config, "image_data_format"),
+        nnx=known_setting(config, "is_nnx_enabled"),
+        flash_attention=known_setting(config, "is_flash_attention_enabled"),
+        maximal_epochs=known_setting(config, "max_epochs"),
+        maximal_steps_per_epoch=known_setting(config, "max_steps_per_epoch"),
+        config_file=or_reason(_config_file),
+    )
 
 
-def _jax() -> dict[str, Any]:
-    import jax
-
-    return {
-        "version": jax.__version__,
-        "devices": [str(device) for device in jax.devices()],
-        "x64": bool(jax.config.jax_enable_x64),
-        "matmul_precision": jax.config.jax_default_matmul_precision,
-    }
+def _config_file() -> Any:
+    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    path = Path(home) / "keras.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _torch() -> dict[str, Any]:
-    import torch
-
-    return {
-        "version": torch.__version__,
-        "cuda": torch.version.cuda,
-        "devices": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "threads": torch.get_num_threads(),
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
-    }
+def _loaded() -> dict[str, str]:
+    modules = {name: sys.modules.get(name) for name in _BACKENDS}
+    return {name: str(getattr(module, "__version__", "unknown")) for name, module in modules.items() if module}

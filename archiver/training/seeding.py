@@ -9,7 +9,7 @@ import numpy as np
 
 from archiver.errors import ArgumentError
 from archiver.records.base import Unavailable
-from archiver.records.training import SeedPart
+from archiver.records.determinism import SeedPart
 
 MAXIMAL_SEED = 2**32 - 1
 

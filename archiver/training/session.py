@@ -65,6 +65,8 @@ class Session:
         self.unfinished: list[Run] = []
         """Earlier runs of the same name that had not ended when this one began."""
         self.jobs: list[Job] = []
+        self.after_first_epoch: Callable[[Any], None] | None = None
+        """Called once with the model when the first epoch of a phase has ended: Keras resolves much in its steps."""
         self.pending: list[Callable[[], None]] = []
         """What `log` and `add_file` were given after the seal; written by the next change."""
         self._warned: set[str] = set()
@@ -203,6 +205,9 @@ class Session:
         self.attempt(
             "best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS
         )
+        then, self.after_first_epoch = self.after_first_epoch, None
+        if then is not None:
+            then(model)
 
     def _new_directions(self, model: Any, metrics: dict[str, float]) -> dict[str, Any]:
         """What a metric's first epoch says of it."""

@@ -19,6 +19,7 @@ from archiver.collect.processor import collect_cpu_details, collect_processor
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
 from archiver.records.environment import DiskPart, SystemRecord
+from archiver.testing.framework import framework_part
 
 CODE = "from archiver.collect.system import collect_system; print(collect_system().model_dump_json(by_alias=True))"
 
@@ -31,7 +32,7 @@ def in_a_process(*options: str, **variables: str) -> SystemRecord:
 
 
 def test_values_against_the_truth(tmp_path: Path) -> None:
-    record = collect_system(tmp_path / "not" / "yet", framework={"backend": "jax"})
+    record = collect_system(tmp_path / "not" / "yet", framework=framework_part())
     assert record.operating_system.system == platform.system()
     assert record.machine.host_name == socket.gethostname()
     assert record.machine.architecture == os.uname().machine
@@ -48,7 +49,7 @@ def test_values_against_the_truth(tmp_path: Path) -> None:
     assert (record.process.limits["open_files"].soft, record.process.limits["open_files"].hard) == (soft, hard)
     assert record.python.version == platform.python_version()
     assert len(record.python.path) == len(sys.path)
-    assert record.framework == {"backend": "jax"}
+    assert record.framework == framework_part()
     assert record.cpu_details == Unavailable(unavailable="was not asked for")
 
 

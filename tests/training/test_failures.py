@@ -67,7 +67,7 @@ STEPS = (
     "advice", "watch", "timing", "stop reason", "early stopping", "unseal", "initial weights", "weight changes",
     "run record", "system", "packages", "git", "source", "cpu details",
     "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
-    "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
+    "resolved configs", "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def test_train_config(trained):
     assert phase.hyperparameters == {"rate": 0.1, "units": 8, "path": "data"}
     assert phase.seed.seed == 11
     assert [part.class_name.rsplit(".", 1)[-1] for part in phase.callbacks] == ["EarlyStopping", "History"]
-    assert phase.callbacks[0].config["patience"] == 5
+    assert phase.callbacks[0].arguments["patience"] == 5
     assert phase.loss == "sparse_categorical_crossentropy"
     assert phase.metrics == ["accuracy"]
 
