@@ -19,6 +19,7 @@ from archiver.archive.failures import exception_part, record_failure
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
+from archiver.collect.splits import DescribedSplit
 from archiver.errors import ArchiverWarning, StorageError
 from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
@@ -32,6 +33,7 @@ from archiver.training.checkpoints import save_checkpoint
 from archiver.training.describing import model_config
 from archiver.training.models import save_models
 from archiver.training.options import Options
+from archiver.training.passing import PassingBatches
 from archiver.training.steps import StepTrace
 
 T = TypeVar("T")
@@ -53,7 +55,9 @@ class Session:
         self.weights_digest: str | None = None
         """Of the weights in `models/`."""
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
-        self.splits: dict[str, Any] = {}
+        self.splits: dict[str, DescribedSplit] = {}
+        self.passing = PassingBatches()
+        """Of the running `fit`."""
         self.class_names = options.class_names
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.best = BestWeights(run, self.journal, options.monitor)
@@ -113,8 +117,8 @@ class Session:
             print(message, file=sys.stderr)  # noqa: T201 - the user made warnings errors, and must still be told
 
     def advise(self, key: str, message: str | None) -> None:
-        """Tell the user, and the journal, what the archive cannot mend."""
-        if message is not None:
+        """Tell the user, and the journal, once per key, what the archive cannot mend."""
+        if message is not None and key not in self._warned:
             self.say("warning", message=message)
             self.warn(key, message)
 
@@ -133,6 +137,7 @@ class Session:
         self.attempt("unseal", lambda: unseal(self.run, self.journal))
         self.journal.keep_reserve()
         self.phase += 1
+        self.passing = PassingBatches()
         self.is_training = True
         self.thread_id = threading.get_ident()
         exits.register(self)
@@ -226,6 +231,7 @@ class Session:
 
     def finish(self) -> None:
         """Wait for the background, write history and results, seal."""
+        self.attempt("batches", self.passing.remove)
         self.wait_for_background()
         self.write_pending()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
