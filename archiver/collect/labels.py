@@ -36,11 +36,7 @@ class LabelCounter:
             return
         if targets.ndim == 2 and targets.shape[1] == 1:  # noqa: PLR2004 - a column of labels
             targets = targets[:, 0]
-        if (
-            targets.ndim not in (1, 2)
-            or targets.dtype.kind not in "iubf"
-            or ((targets.dtype.kind == "f" or targets.ndim == 2) and not is_zeros_and_ones(targets))
-        ):
+        if not _may_be_labels(targets):
             self._reason = _NO_LABELS
         elif targets.ndim == 1:
             self._add_labels(targets)
@@ -79,6 +75,12 @@ class LabelCounter:
             return _distribution("classes", dict(sorted(self._counts.items())), self._sample_count)
         counts = dict(enumerate(self._columns.tolist()))
         return _distribution("one_hot" if self._has_rows_of_one else "multi_label", counts, self._sample_count)
+
+
+def _may_be_labels(targets: Array) -> bool:
+    if targets.ndim == 1 and targets.dtype.kind in "iub":
+        return True
+    return targets.ndim in (1, 2) and targets.dtype.kind in "iubf" and is_zeros_and_ones(targets)
 
 
 def _distribution(kind: Any, counts: dict[int, int], sample_count: int) -> ClassDistribution:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from archiver.collect.data import ArraySource, named_arrays
+from archiver.collect.data import ArraySource, named_arrays, named_data
 from archiver.collect.sameness import are_the_same, marks_of
 from archiver.collect.samples import MAXIMAL_SAMPLES
 from archiver.collect.splits import DescribedSplit, describe_arrays, unread_array
@@ -82,9 +82,7 @@ def describe_split(
     """
     kind, source = data_kind(x), source_of(x)
     data = (source.x, source.y, source.sample_weight) if source is not None else (x, y, sample_weight)
-    leaves = [leaf for prefix, value in zip(("x", "y", "sample_weight"), data, strict=True)
-              for leaf in named_arrays(prefix, value)]  # fmt: skip
-    marks = marks_of(leaves)
+    marks = marks_of(named_data(data))
     same = next((name for name, split in (earlier or {}).items() if are_the_same(split.marks, marks)), None)
     if same is not None and earlier is not None:
         return DescribedSplit(_repetition(earlier[same].part, same, kind, x, batch_size), earlier[same].samples)

@@ -118,8 +118,8 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
         if evaluation is not None and results is not None:
             session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
             session.say("evaluated", metrics=results.metrics, weights_digest=results.weights_digest)
-        session.attempt(
-            "dataset stats", lambda: tell_leaks(session, write_dataset_stats(session)), layout.DATASET_STATS
-        )
+        stats = session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
+        if stats is not None:
+            tell_leaks(session, stats)
         session.attempt("history", lambda: write_history(run), layout.HISTORY)
         session.attempt("results", lambda: write_results(run, results), layout.RESULTS)
