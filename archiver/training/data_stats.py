@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from archiver import layout
@@ -59,8 +60,7 @@ def _batch_sizes(call: FitCall) -> dict[str, int | None]:
 
 def _describe(session: Session, role: str, data: Data, batch_size: int | None) -> DescribedSplit:
     earlier = {name: split for name, split in session.splits.items() if role_and_phase(name)[0] == role}
-    kept = sum(len(split.samples.inputs) for split in session.splits.values() if _has_own_samples(split))
-    room = max(0, min(MAXIMAL_SAMPLES, MAXIMAL_KEPT_SAMPLES - kept))
+    room = max(0, min(MAXIMAL_SAMPLES, MAXIMAL_KEPT_SAMPLES - _kept_samples(session.splits.values())))
     described = describe_split(*data, batch_size=batch_size, maximal_samples=room, earlier=earlier)
     if described.part.kind in ("arrays", "array_batches"):
         return described
@@ -68,8 +68,9 @@ def _describe(session: Session, role: str, data: Data, batch_size: int | None) -
     return dataclasses.replace(described, part=described.part.model_copy(update={"batches": not_yet}))
 
 
-def _has_own_samples(split: DescribedSplit) -> bool:
-    return split.part.same_as is None and not isinstance(split.samples, Unavailable)
+def _kept_samples(splits: Iterable[DescribedSplit]) -> int:
+    own = (split.samples for split in splits if split.part.same_as is None)
+    return sum(0 if isinstance(samples, Unavailable) else len(samples.inputs) for samples in own)
 
 
 def current_stats(session: Session) -> DatasetStats:

@@ -120,17 +120,15 @@ def _describe_program(kind: DataKind, x: Any) -> SplitPart:
 
 
 def _tf_data(dataset: Any) -> dict[str, Any]:
-    pipeline = describe_pipeline(dataset)
+    cardinality = int(dataset.cardinality())
     named = _named_specs("element", dataset.element_spec)
     leaves = [(name, spec) for name, spec in named if hasattr(spec, "shape") and hasattr(spec, "dtype")]
     return {
-        "batch_count": pipeline.cardinality if isinstance(pipeline.cardinality, int) else None,
+        "batch_count": cardinality if cardinality >= 0 else None,
         "batch_size": static_batch_size(dataset),
         "arrays": tuple(unread_array(name, spec, _NOT_READ) for name, spec in leaves),
-        "pipeline": pipeline,
-        "note": {"infinite": "infinite", "unknown": "its length is not known beforehand"}.get(
-            str(pipeline.cardinality)
-        ),
+        "pipeline": describe_pipeline(dataset),
+        "note": {-1: "infinite", -2: "its length is not known beforehand"}.get(cardinality),
     }
 
 

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -57,6 +58,23 @@ class Budget:
         return self.spent_seconds + cost_seconds < BUDGET_SHARE * (now - self.started)
 
 
+@dataclass
+class _Pass:
+    batch_count: int = 0
+    sample_count: int | None = 0
+    """None where a batch had no length."""
+    times: int = 1
+    """That passes were like this, one after the other."""
+
+    def part(self) -> PassPart:
+        unknown = Unavailable(unavailable="a batch had no length")
+        return PassPart(
+            pass_count=self.times,
+            batch_count=self.batch_count,
+            sample_count=unknown if self.sample_count is None else self.sample_count,
+        )
+
+
 class BatchObserver:
     """Counts the batches of one data set, and describes as many as the time allows."""
 
@@ -67,9 +85,8 @@ class BatchObserver:
         self._last_cost = 0.0
         self._is_off = False
         self._lock = threading.Lock()
-        self._passes: list[list[int | None]] = []
-        """Number of alike passes, batches, samples; samples are None where a batch had no length."""
-        self._pass: list[int | None] = [0, 0]
+        self._passes: list[_Pass] = []
+        self._pass = _Pass()
         self._batch_sizes: Counter[int] = Counter()
         self._described = [0, 0]
         self._arrays: dict[str, _PassingArray] = {}
@@ -82,12 +99,14 @@ class BatchObserver:
             self._end_pass()
 
     def _end_pass(self) -> None:
-        if self._pass[0]:
-            if self._passes and self._passes[-1][1:] == self._pass:
-                self._passes[-1][0] += 1  # type: ignore[operator]
-            elif len(self._passes) < MAXIMAL_PASSES:
-                self._passes.append([1, *self._pass])
-        self._pass = [0, 0]
+        ended, self._pass = self._pass, _Pass()
+        last = self._passes[-1] if self._passes else None
+        if not ended.batch_count:
+            return
+        if last is not None and (last.batch_count, last.sample_count) == (ended.batch_count, ended.sample_count):
+            last.times += 1
+        else:
+            self._passes.append(ended)
 
     def see(self, batch: Any) -> None:
         """Look at a batch; never raises, and changes nothing."""
@@ -108,11 +127,11 @@ class BatchObserver:
 
     def _count(self, batch: Any) -> None:
         size = _sample_count(batch)
-        self._pass[0] += 1  # type: ignore[operator]
-        if size is None or self._pass[1] is None:
-            self._pass[1] = None
+        self._pass.batch_count += 1
+        if size is None or self._pass.sample_count is None:
+            self._pass.sample_count = None
         else:
-            self._pass[1] += size
+            self._pass.sample_count += size
             key = size if size in self._batch_sizes or len(self._batch_sizes) < MAXIMAL_SIZES else -1
             self._batch_sizes[key] += 1
 
@@ -138,14 +157,9 @@ class BatchObserver:
             self._is_off = True
             self._end_pass()
 
-    @property
-    def has_seen_any(self) -> bool:
-        """Whether a batch passed."""
-        return bool(self._passes or self._pass[0])
-
     def samples_in_a_pass(self, batch_count: int | None) -> int | None:
         """Samples in each pass of `batch_count` batches, where all those had equally many."""
-        counts = {samples for _, batches, samples in self._passes if batches == batch_count}
+        counts = {each.sample_count for each in self._passes if each.batch_count == batch_count}
         return counts.pop() if len(counts) == 1 else None
 
     def part(self) -> BatchesPart | Unavailable:
@@ -154,25 +168,20 @@ class BatchObserver:
             return Unavailable(unavailable=f"looking at the batches failed ({type(self.error).__name__})")
         if not self._passes:
             return Unavailable(unavailable="no batch passed")
-        batch_count = sum(times * batches for times, batches, _ in self._passes)  # type: ignore[operator]
-        samples = [None if each is None else times * each for times, _, each in self._passes]  # type: ignore[operator]
         unknown = Unavailable(unavailable="a batch had no length")
+        samples = [each.times * each.sample_count for each in self._passes if each.sample_count is not None]
         return BatchesPart(
-            batch_count=batch_count,
-            sample_count=unknown if None in samples else sum(samples),  # type: ignore[arg-type]
+            batch_count=sum(each.times * each.batch_count for each in self._passes),
+            sample_count=sum(samples) if len(samples) == len(self._passes) else unknown,
             described_batch_count=self._described[0],
             described_sample_count=self._described[1],
-            passes=tuple(_pass_part(*each, unknown) for each in self._passes),  # type: ignore[arg-type]
+            passes=tuple(each.part() for each in self._passes[:MAXIMAL_PASSES]),
             batch_sizes={"other" if size < 0 else str(size): count for size, count in self._batch_sizes.items()},
             batch_shapes={name: tuple(array.shapes) for name, array in self._arrays.items()},
             arrays=(*(array.part() for array in self._arrays.values()), *self._unread.values()),
             classes={name: counter.distribution() for name, counter in self._labels.items()},
             seconds=self._seconds,
         )
-
-
-def _pass_part(times: int, batches: int, samples: int | None, unknown: Unavailable) -> PassPart:
-    return PassPart(pass_count=times, batch_count=batches, sample_count=unknown if samples is None else samples)
 
 
 class _PassingArray:

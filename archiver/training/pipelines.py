@@ -19,6 +19,7 @@ MAXIMAL_TEXT = 200
 _INFINITE = -1
 _AUTOTUNE = -1
 _AUTOTUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
+_SCALARS = ("bool", "int32", "int64", "float32", "float64", "string")
 _OLD_NAMES = ("experimental_deterministic", "experimental_threading")
 """Of options that have a new name; asking for them makes TensorFlow warn."""
 
@@ -26,8 +27,15 @@ _OLD_NAMES = ("experimental_deterministic", "experimental_threading")
 # -- tf.data
 
 
-def describe_pipeline(dataset: Any) -> PipelinePart:
+def describe_pipeline(dataset: Any) -> PipelinePart | Unavailable:
     """A tf.data pipeline; nothing is drawn from it."""
+    try:
+        return _pipeline(dataset)
+    except Exception as error:  # noqa: BLE001 - much of it is found in what TensorFlow keeps to itself
+        return Unavailable(unavailable=f"could not be looked at ({type(error).__name__})")
+
+
+def _pipeline(dataset: Any) -> PipelinePart:
     cardinality = int(dataset.cardinality())
     operations = list(_operations(dataset, COUNTED_OPERATIONS))
     return PipelinePart(
@@ -89,7 +97,7 @@ def _operation(dataset: Any, depth: int) -> OperationPart:
 def _setting(name: str, value: Any) -> Any:
     if type(value).__name__ == "StructuredFunctionWrapper":
         return qualified_name(value._func)  # noqa: SLF001 - the function as the user gave it
-    if hasattr(value, "numpy") and getattr(value, "shape", None) == ():
+    if hasattr(value, "numpy") and value.shape == () and value.dtype.name in _SCALARS:
         value = value.numpy()
         value = value.decode(errors="replace") if isinstance(value, bytes) else value.item()
     if value == _AUTOTUNE and name in _AUTOTUNED:
