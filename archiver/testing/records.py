@@ -10,10 +10,11 @@ import numpy as np
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.collect.command import collect_command
-from archiver.collect.data import class_counts, describe_array
+from archiver.collect.splits import DescribedSplit, describe_arrays
+from archiver.collect.splits import dataset_stats as stats_of
 from archiver.collect.system import collect_system
 from archiver.records.base import Unavailable, local_offset_seconds, utc_now
-from archiver.records.dataset import DatasetStats, SplitPart
+from archiver.records.dataset import DatasetStats
 from archiver.records.environment import GitRecord, PackagePart, PackagesRecord
 from archiver.records.journal import ProcessIdentity
 from archiver.records.model import FlopsPart, LayerPart, ModelConfig, ParameterCounts
@@ -255,20 +256,10 @@ def keras_config() -> dict[str, Any]:
 
 def dataset_stats(*names: str) -> DatasetStats:
     """The record of equally large splits."""
-    return DatasetStats(
-        splits={name: _split(name) for name in names},
-        ratios={name: 1 / len(names) for name in names},
-        class_names=("even", "odd"),
-    )
+    return stats_of({name: _split(name) for name in names}, ("even", "odd"), None)
 
 
-def _split(name: str) -> SplitPart:
+def _split(name: str) -> DescribedSplit:
     numbers = numbers_from(name)
     x, y = numbers.random((SAMPLES, FEATURES), dtype=np.float32), numbers.integers(0, CLASSES, SAMPLES)
-    return SplitPart(
-        kind="arrays",
-        type="numpy.ndarray",
-        sample_count=SAMPLES,
-        arrays=(describe_array("x", x), describe_array("y", y)),
-        class_counts=class_counts(y),
-    )
+    return describe_arrays("arrays", "numpy.ndarray", (x, y, None), batch_size=None if name == "test" else BATCH_SIZE)

@@ -22,7 +22,7 @@ from archiver.storage import files
 from archiver.training.architecture import model_config
 from archiver.training.background import Job, Task
 from archiver.training.capture import FitCall
-from archiver.training.datasets import Data, dataset_stats, describe_split
+from archiver.training.data_stats import collect_data
 from archiver.training.fit_config import optimizer_with_first_step, phase_config, with_first_step
 from archiver.training.framework import framework_state
 from archiver.training.optimizers import phase_optimizer
@@ -40,7 +40,7 @@ def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
         _collect_run(session)
         _collect_environment(session)
     _collect_configs(session, call, callbacks)
-    _collect_data(session, call)
+    collect_data(session, call)
 
 
 def _collect_run(session: Session) -> None:
@@ -151,32 +151,3 @@ def _write_train_config(session: Session) -> None:
 
 def _write_optimizer_config(session: Session) -> None:
     session.run.write(layout.OPTIMIZER_CONFIG, OptimizerConfig(phases=tuple(session.phase_records["optimizer config"])))
-
-
-def _collect_data(session: Session, call: FitCall) -> None:
-    """Fingerprints read the arrays in full: beside the training, by a thread that also writes the record."""
-    suffix = "" if session.phase == 0 else f"_{session.phase + 1}"
-    splits = {name + suffix: data for name, data in (_seen_data(call) | session.options.data).items()}
-
-    def describe() -> None:
-        for name, data in splits.items():
-            session.splits[name] = describe_split(*data)
-        write_dataset_stats(session)
-
-    session.jobs.append(Job("dataset stats", layout.DATASET_STATS, Task(describe)))
-
-
-def _seen_data(call: FitCall) -> dict[str, Data]:
-    known = call.given | call.resolved
-    seen = {
-        "train": (known.get("x"), known.get("y"), known.get("sample_weight")),
-        "validation": (known.get("val_x"), known.get("val_y"), known.get("val_sample_weight")),
-    }
-    return {name: data for name, data in seen.items() if data[0] is not None}
-
-
-def write_dataset_stats(session: Session) -> None:
-    """Write the record of all splits known so far."""
-    options = session.options
-    stats = dataset_stats(session.splits, session.class_names, options.dataset_source)
-    session.run.write(layout.DATASET_STATS, stats)

@@ -8,10 +8,25 @@ from typing import Any
 
 import keras
 
-from archiver.collect.data import ArraySource, as_array, class_counts, describe_array, named_arrays
+from archiver.collect.data import ArraySource, named_arrays, named_data
+from archiver.collect.sameness import are_the_same, marks_of
+from archiver.collect.samples import MAXIMAL_SAMPLES
+from archiver.collect.splits import DescribedSplit, describe_arrays, unread_array
 from archiver.records.base import Unavailable
-from archiver.records.dataset import ArrayPart, DataKind, DatasetStats, SplitPart
+from archiver.records.dataset import DataKind, SplitPart
 from archiver.storage.jsonable import qualified_name
+from archiver.training.pipelines import (
+    describe_generator,
+    describe_pipeline,
+    describe_py_dataset,
+    static_batch_size,
+)
+
+Data = tuple[Any, Any, Any]
+"""Inputs, targets and sample weights; the last two may be None."""
+
+_NOT_READ = Unavailable(unavailable="known only by iterating")
+_BY_ITERATING = Unavailable(unavailable="known only by iterating; give the arrays behind it with data=")
 
 
 def data_kind(x: Any) -> DataKind:
@@ -39,71 +54,82 @@ def _is_tf_data(x: Any) -> bool:
     return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
 
 
-def describe_split(x: Any, y: Any = None, sample_weight: Any = None) -> SplitPart:
-    """One split. Reads arrays in full (fingerprint, ranges), so it belongs on the background thread."""
-    kind = data_kind(x)
-    source = source_of(x)
-    if source is not None:
-        x, y, sample_weight = source.x, source.y, source.sample_weight
+def as_data(value: Any) -> Data | None:
+    """`(x, y, sample_weight)` of `(x, y)`, `(x, y, sample_weight)` or a data set; None for anything else."""
+    if isinstance(value, tuple | list) and len(value) in (2, 3):
+        return value[0], value[1], value[2] if len(value) > 2 else None  # noqa: PLR2004
+    return (value, None, None) if data_kind(value) not in ("generator", "other") else None
+
+
+def describe_split(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    maximal_samples: int = MAXIMAL_SAMPLES,
+    earlier: Mapping[str, DescribedSplit] | None = None,
+) -> DescribedSplit:
+    """One split. Reads arrays in full (fingerprint, ranges), so it belongs on the background thread.
+
+    Args:
+        x: arrays, or a data set.
+        y: targets of arrays.
+        sample_weight: weights of arrays.
+        batch_size: samples in a batch, where Keras makes the batches.
+        maximal_samples: up to how many samples to keep the hashes of, 16 bytes each.
+        earlier: splits described before, by name: the very same data is not described again.
+    """
+    kind, source = data_kind(x), source_of(x)
+    data = (source.x, source.y, source.sample_weight) if source is not None else (x, y, sample_weight)
+    marks = marks_of(named_data(data))
+    same = next((name for name, split in (earlier or {}).items() if are_the_same(split.marks, marks)), None)
+    if same is not None and earlier is not None:
+        return DescribedSplit(_repetition(earlier[same].part, same, kind, x, batch_size), earlier[same].samples)
     if kind in ("arrays", "array_batches"):
-        return _describe_arrays(kind, x, y, sample_weight)
+        size = source.batch_size if source is not None else batch_size
+        described = describe_arrays(
+            kind, qualified_name(type(x)), data, batch_size=size, maximal_samples=maximal_samples
+        )
+        return DescribedSplit(described.part, described.samples, marks)
+    return DescribedSplit(_describe_program(kind, x), _BY_ITERATING, marks)
+
+
+def _repetition(part: SplitPart, name: str, kind: DataKind, x: Any, batch_size: int | None) -> SplitPart:
+    as_there = Unavailable(unavailable=f"as in {name}")
+    update = {"arrays": as_there, "classes": as_there, "pipeline": None, "loader": None, "batches": None}
+    size = {} if batch_size is None else {"batch_size": batch_size}
+    return part.model_copy(update={"same_as": name, "kind": kind, "type": qualified_name(type(x)), **update, **size})
+
+
+def _describe_program(kind: DataKind, x: Any) -> SplitPart:
+    part = SplitPart(
+        kind=kind,
+        type=qualified_name(type(x)),
+        sample_count=_BY_ITERATING,
+        samples_fingerprint=_BY_ITERATING,
+        arrays=_BY_ITERATING,
+        classes=_BY_ITERATING,
+    )
     if kind == "tf_data":
-        return _describe_tf_data(x)
-    note = None if kind == "pydataset" else "looking at it would consume it"
-    return SplitPart(
-        kind=kind,
-        type=qualified_name(type(x)),
-        sample_count=Unavailable(unavailable="known only by iterating"),
-        batch_count=_batch_count(x) if kind == "pydataset" else None,
-        arrays=Unavailable(unavailable="known only by iterating"),
-        class_counts=Unavailable(unavailable="known only by iterating"),
-        note=note,
-    )
+        return part.model_copy(update=_tf_data(x))
+    if kind == "pydataset":
+        return part.model_copy(update={"batch_count": _batch_count(x), "loader": describe_py_dataset(x)})
+    note = "looking at it would consume it"
+    return part.model_copy(update={"note": note, "loader": describe_generator(x) if kind == "generator" else None})
 
 
-def _describe_arrays(kind: DataKind, x: Any, y: Any, sample_weight: Any) -> SplitPart:
-    named = [*named_arrays("x", x), *named_arrays("y", y), *named_arrays("sample_weight", sample_weight)]
-    arrays = {name: as_array(value) for name, value in named}
-    parts = tuple(describe_array(name, array) for name, array in arrays.items())
-    counts = {len(array) for array in arrays.values() if array.ndim}
-    targets = [array for name, array in arrays.items() if name == "y" or name.startswith("y/")]
-    return SplitPart(
-        kind=kind,
-        type=qualified_name(type(x)),
-        sample_count=counts.pop() if len(counts) == 1 else Unavailable(unavailable="the arrays differ in length"),
-        arrays=parts,
-        class_counts=class_counts(targets[0])
-        if len(targets) == 1
-        else Unavailable(unavailable=f"there are {len(targets)} targets"),
-    )
-
-
-def _describe_tf_data(dataset: Any) -> SplitPart:
-    unknown = Unavailable(unavailable="known only by iterating")
+def _tf_data(dataset: Any) -> dict[str, Any]:
     cardinality = int(dataset.cardinality())
     named = _named_specs("element", dataset.element_spec)
-    arrays = tuple(
-        ArrayPart(
-            name=name,
-            shape=tuple(spec.shape) if getattr(spec.shape, "rank", None) is not None else (),
-            dtype=str(getattr(spec.dtype, "name", spec.dtype)),
-            minimum=unknown,
-            maximum=unknown,
-            missing=unknown,
-            sha256=unknown,
-        )
-        for name, spec in named
-        if hasattr(spec, "shape") and hasattr(spec, "dtype")
-    )
-    return SplitPart(
-        kind="tf_data",
-        type=qualified_name(type(dataset)),
-        sample_count=unknown,
-        batch_count=cardinality if cardinality >= 0 else None,
-        arrays=arrays,
-        class_counts=unknown,
-        note={-1: "infinite", -2: "its length is not known beforehand"}.get(cardinality),
-    )
+    leaves = [(name, spec) for name, spec in named if hasattr(spec, "shape") and hasattr(spec, "dtype")]
+    return {
+        "batch_count": cardinality if cardinality >= 0 else None,
+        "batch_size": static_batch_size(dataset),
+        "arrays": tuple(unread_array(name, spec, _NOT_READ) for name, spec in leaves),
+        "pipeline": describe_pipeline(dataset),
+        "note": {-1: "infinite", -2: "its length is not known beforehand"}.get(cardinality),
+    }
 
 
 def _named_specs(prefix: str, spec: Any) -> list[tuple[str, Any]]:
@@ -117,29 +143,3 @@ def _named_specs(prefix: str, spec: Any) -> list[tuple[str, Any]]:
 def _batch_count(dataset: Any) -> int | None:
     count = dataset.num_batches
     return int(count) if isinstance(count, int) and count >= 0 else None
-
-
-Data = tuple[Any, Any, Any]
-"""Inputs, targets and sample weights; the last two may be None."""
-
-
-def as_data(value: Any) -> Data | None:
-    """`(x, y, sample_weight)` of `(x, y)`, `(x, y, sample_weight)` or a data set; None for anything else."""
-    if isinstance(value, tuple | list) and len(value) in (2, 3):
-        return value[0], value[1], value[2] if len(value) > 2 else None  # noqa: PLR2004
-    return (value, None, None) if data_kind(value) not in ("generator", "other") else None
-
-
-def dataset_stats(splits: Mapping[str, SplitPart], class_names: tuple[str, ...] | None, source: Any) -> DatasetStats:
-    """The record of all splits, with their shares."""
-    known = {name: split.sample_count for name, split in splits.items() if isinstance(split.sample_count, int)}
-    total = sum(known.values())
-    complete = len(known) == len(splits) and total > 0
-    return DatasetStats(
-        splits=dict(splits),
-        ratios={name: count / total for name, count in known.items()}
-        if complete
-        else Unavailable(unavailable="not every split's number of samples is known"),
-        class_names=class_names,
-        source=source,
-    )

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.collect.data import as_array, labels_of, named_arrays
+from archiver.collect.splits import DescribedSplit
 from archiver.errors import DataError
 from archiver.records.base import Unavailable, utc_now
-from archiver.records.dataset import SplitPart
 from archiver.records.results import PredictionsPart, TestResults
 from archiver.storage import files
 from archiver.storage.npz import write_npz
@@ -34,7 +34,7 @@ class Evaluation:
     """What came out of the test data."""
 
     results: TestResults
-    split: SplitPart
+    split: DescribedSplit
     stored: dict[str, NDArray[Any]]
 
 

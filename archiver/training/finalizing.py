@@ -15,8 +15,7 @@ from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
 from archiver.sealing import changing
 from archiver.training.capture import is_being_fitted
-from archiver.training.collecting import write_dataset_stats
-from archiver.training.datasets import dataset_stats
+from archiver.training.data_stats import current_stats, tell_leaks, write_dataset_stats
 from archiver.training.evaluation import (
     Evaluation,
     check_class_names,
@@ -111,8 +110,7 @@ def _timeless(results: Results) -> bytes:
 
 
 def _same_stats(session: Session, stats: DatasetStats) -> bool:
-    wanted = dataset_stats(session.splits, session.class_names, session.options.dataset_source)
-    return document_bytes(stats.model_copy(update={"schema_reference": ""})) == document_bytes(wanted)
+    return document_bytes(stats.model_copy(update={"schema_reference": ""})) == document_bytes(current_stats(session))
 
 
 def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool) -> None:
@@ -130,6 +128,8 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
                 weights_digest=results.weights_digest,
                 seconds=session.evaluation_seconds,
             )
-        session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
+        stats = session.attempt("dataset stats", lambda: write_dataset_stats(session), layout.DATASET_STATS)
+        if stats is not None:
+            tell_leaks(session, stats)
         session.attempt("history", lambda: write_history(run), layout.HISTORY)
         session.attempt("results", lambda: write_results(run, results), layout.RESULTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -133,7 +134,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if self._session is None or self._session.model is not model:
             self._leave_session()
             self._session = Session.begin(self.options, model)
-        self._call = call
+        # Only what the end needs: the data shall not live longer than `fit` because of us, however it ends.
+        self._call = dataclasses.replace(call, given={}, resolved={}, epoch_iterator=None)
         tail = append_tail(self, call.callback_list, call.model, self.params)
         self._has_tail = tail is not None
         callbacks = [each for each in _callbacks(call) if each is not self and each is not tail]
@@ -142,6 +144,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         collect_all(session, call, callbacks)
         self._add_waiting(session)
         session.attempt("advice", lambda: session.advise("repeated shuffle", repeated_shuffle(call)))
+        session.attempt("batches", lambda: session.passing.watch("train", call.epoch_iterator))
         session.attempt("watch", lambda: self._watch.install(call.epoch_iterator, call.callback_list))
         self._termination.install()
         self._record_step = session.trace.ring.record
@@ -167,9 +170,12 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Validation begins; its iterator is made by now."""
-        if self._session is not None and self._session.is_training:
-            self._watch.watch_iterator(getattr(self._model, "_eval_epoch_iterator", None))
-            self._session.clock.begin_validation()
+        session = self._session
+        if session is not None and session.is_training:
+            session.clock.begin_validation()
+            iterator = getattr(self._model, "_eval_epoch_iterator", None)
+            self._watch.watch_iterator(iterator)
+            session.attempt("batches", lambda: session.passing.watch("validation", iterator))
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Validation has ended."""

@@ -19,6 +19,7 @@ from archiver.archive.failures import exception_part, record_failure
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
+from archiver.collect.splits import DescribedSplit
 from archiver.errors import ArchiverWarning, StorageError
 from archiver.records.base import local_offset_seconds
 from archiver.records.journal import EventName, StopReason
@@ -34,6 +35,7 @@ from archiver.training.checkpoints import save_checkpoint
 from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
+from archiver.training.passing import PassingBatches
 from archiver.training.steps import StepTrace
 from archiver.training.weight_changes import WeightChanges
 
@@ -56,7 +58,9 @@ class Session:
         self.weights_digest: str | None = None
         """Of the weights in `models/`."""
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
-        self.splits: dict[str, Any] = {}
+        self.splits: dict[str, DescribedSplit] = {}
+        self.passing = PassingBatches()
+        """Of the running `fit`."""
         self.class_names = options.class_names
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.clock = Clock(self.trace.ring)
@@ -123,8 +127,8 @@ class Session:
             print(message, file=sys.stderr)  # noqa: T201 - the user made warnings errors, and must still be told
 
     def advise(self, key: str, message: str | None) -> None:
-        """Tell the user, and the journal, what the archive cannot mend."""
-        if message is not None:
+        """Tell the user, and the journal, once per key, what the archive cannot mend."""
+        if message is not None and key not in self._warned:
             self.say("warning", message=message)
             self.warn(key, message)
 
@@ -143,6 +147,7 @@ class Session:
         self.attempt("unseal", lambda: unseal(self.run, self.journal))
         self.journal.keep_reserve()
         self.phase += 1
+        self.passing = PassingBatches()
         self.is_training = True
         self.thread_id = threading.get_ident()
         exits.register(self)
@@ -277,6 +282,7 @@ class Session:
 
     def finish(self) -> None:
         """Wait for the background, write history and results, seal."""
+        self.attempt("batches", self.passing.remove)
         self.wait_for_background()
         self.attempt("weight changes", self.changes.close)
         self.write_pending()

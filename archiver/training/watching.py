@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -59,7 +60,8 @@ class ExceptionWatch:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._wrapped: list[tuple[Any, str, _Notes]] = []
+        self._wrapped: list[tuple[weakref.ref[Any], str, _Notes]] = []
+        """Held weakly, here and in the wrappers: the iterator holds the data, which a failed `fit` shall let go."""
 
     def install(self, epoch_iterator: Any, callback_list: Any) -> None:
         """Wrap what this `fit` uses; either may be None."""
@@ -80,7 +82,7 @@ class ExceptionWatch:
             notes.wanted.remove(self._note)
             if not notes.wanted:
                 with contextlib.suppress(AttributeError):
-                    delattr(owner, name)
+                    delattr(owner(), name)
 
     def _wrap(self, owner: Any, name: str, wrapper: Callable[[Any, _Notes], Any]) -> None:
         notes = getattr(vars(owner).get(name), "archiver_notes", None)
@@ -88,25 +90,30 @@ class ExceptionWatch:
             if name in vars(owner):
                 return
             notes = _Notes()
-            wrapped = wrapper(getattr(owner, name), notes)
+            wrapped = wrapper(weakref.WeakMethod(getattr(owner, name)), notes)
             wrapped.archiver_notes = notes
             setattr(owner, name, wrapped)
         if self._note not in notes.wanted:
             notes.wanted.append(self._note)
-            self._wrapped.append((owner, name, notes))
+            self._wrapped.append((weakref.ref(owner), name, notes))
 
 
-def _watched_context(function: Any, notes: _Notes) -> Any:
-    return lambda: _Watched(function(), notes)
+def _watched_context(method: weakref.WeakMethod[Any], notes: _Notes) -> Any:
+    return lambda: _Watched(_alive(method)(), notes)
 
 
-def _watched_call(function: Any, notes: _Notes) -> Any:
-    @functools.wraps(function)
+def _watched_call(method: weakref.WeakMethod[Any], notes: _Notes) -> Any:
+    @functools.wraps(_alive(method))
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            return _alive(method)(*args, **kwargs)
         except BaseException as error:
             notes.tell(error)
             raise
 
     return call
+
+
+def _alive(method: weakref.WeakMethod[Any]) -> Any:
+    """The method itself: whoever calls it through its owner keeps it alive."""
+    return method()

@@ -22,7 +22,9 @@ from archiver.training.weights import weights_digest
 def real(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The model of a tiny run, really trained."""
     generator = np.random.default_rng(0)
-    x, y = generator.random((SAMPLES, FEATURES), dtype="float32"), generator.integers(0, 2, SAMPLES)
+    (x, y), validation, test = (
+        (generator.random((SAMPLES, FEATURES), dtype="float32"), generator.integers(0, 2, SAMPLES)) for _ in range(3)
+    )
     model = keras.Sequential(
         [
             keras.layers.Input((FEATURES,)),
@@ -44,12 +46,12 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Run:
         y,
         batch_size=BATCH_SIZE,
         epochs=2,
-        validation_data=(x, y),
+        validation_data=validation,
         verbose=0,
         shuffle=True,
         callbacks=[grows, archive],
     )
-    return archive.finalize(test_data=(x, y))
+    return archive.finalize(test_data=test)
 
 
 def files_of(run: Run) -> set[str]:
@@ -85,7 +87,8 @@ def test_the_same_files_and_the_same_events(real: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [layout.RESULTS, layout.HISTORY, layout.WEIGHTS, layout.CHECKPOINT_STATE, layout.OPTIMIZER_CONFIG],
+    "file", [layout.RESULTS, layout.HISTORY, layout.WEIGHTS, layout.CHECKPOINT_STATE, layout.OPTIMIZER_CONFIG,
+     layout.DATASET_STATS],
     ids=lambda file: file.record.KIND,
 )  # fmt: skip
 def test_the_same_fields(file: layout.RecordFile, real: Run, tmp_path: Path) -> None:
