@@ -1,4 +1,4 @@
-"""Work that may be slow and is not needed before the first step: each task on a daemon thread beside the training."""
+"""Work that may be slow and is not needed before the first step: done by daemon threads beside the training."""
 
 from __future__ import annotations
 
@@ -11,23 +11,37 @@ from archiver.layout import ArchiveFile
 
 
 class Task:
-    """A function that runs on a thread of its own, and its outcome."""
+    """A function that runs beside the training, and its outcome."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
+    def __init__(self, find: Callable[[], Any], write: Callable[[Any], None] | None = None) -> None:
+        """`write` gets what `find` returned, unless the task was given up by then: a run that is killed later has it,
+        and nothing is written into an archive that is sealed."""
+        self._find: Callable[[], Any] | None = find
+        self._write = write
+        self._is_given_up = False
+        self._lock = threading.Lock()
         self._done = threading.Event()
         self._outcome: Any = None
         self._error: Exception | None = None
-        threading.Thread(target=self._run, name="archiver-background", daemon=True).start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Find and write; the task keeps what is raised."""
         try:
-            self._outcome = self._function()
+            if self._find is not None:
+                self._outcome = self._find()
+            with self._lock:
+                if self._write is not None and not self._is_given_up:
+                    self._write(self._outcome)
         except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
             self._error = error
         finally:
-            del self._function  # and with it the data that it looked at
+            self._find = self._write = None  # and with them the data that they looked at
             self._done.set()
+
+    def give_up(self) -> None:
+        """Write nothing any more; returns when a writing that has begun is through."""
+        with self._lock:
+            self._is_given_up = True
 
     def is_done(self, patience_seconds: float | None) -> bool:
         """Wait for the end of the function, for ever with None; whether it has ended."""
@@ -41,6 +55,16 @@ class Task:
         return self._outcome
 
 
+def start(*tasks: Task) -> None:
+    """Run tasks one after the other on one thread: several at once would take turns with the training more often."""
+
+    def run_all() -> None:
+        for task in tasks:
+            task.run()
+
+    threading.Thread(target=run_all, name="archiver-background", daemon=True).start()
+
+
 @dataclass(frozen=True)
 class Job:
     """A task of a session: the step it belongs to, and what becomes of its outcome."""
@@ -48,13 +72,9 @@ class Job:
     step: str
     file: ArchiveFile
     task: Task
-    use: Callable[[Any], None] | None = None
-    """Called with the outcome at the end of training, on the thread of the training."""
     patience_seconds: float | None = None
     """How long the end of training waits for it; None: as long as it takes."""
 
     def finish(self) -> None:
-        """Wait for the outcome and use it; raises what the task raised."""
-        outcome = self.task.result()
-        if self.use is not None:
-            self.use(outcome)
+        """Wait for the end of the task; raises what it raised."""
+        self.task.result()

@@ -241,7 +241,9 @@ class Session:
     def wait_for_background(self) -> None:
         """Wait for what runs beside the training, and record what failed."""
         for job in self.jobs:
-            if job.task.is_done(job.patience_seconds):
+            if not job.task.is_done(job.patience_seconds):
+                job.task.give_up()
+            else:
                 self.attempt(job.step, job.finish, job.file)
         self.jobs.clear()
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from archiver.collect.git import collect_git, holds_secret, repository_root, untracked_files
+from archiver.collect.git import collect_git, untracked_files
+from archiver.collect.git_commands import repository_root
+from archiver.collect.git_patch import holds_secret
 from archiver.records.base import Unavailable
 from archiver.records.environment import GitRecord, PatchPart, RepositoryPart
 from archiver.storage.digests import sha256_of
@@ -24,7 +26,7 @@ TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
 
 
 def collected(folder: Path, **options: Any) -> tuple[RepositoryPart, bytes]:
-    record, patch = collect_git(folder, **options)
+    record, patch, _ = collect_git(folder, **options)
     assert isinstance(record.repository, RepositoryPart), record
     assert GitRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record
     return record.repository, patch
@@ -275,7 +277,7 @@ def test_a_huge_patch_is_left_out_with_its_size(git: Git, repository: Path) -> N
 
 def test_no_repository(git: Git, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "not there"):
-        record, patch = collect_git(folder)
+        record, patch, _ = collect_git(folder)
         assert patch == b""
         assert isinstance(record.repository, Unavailable)
         assert record.git_version == git(tmp_path, "--version").removeprefix("git version ")
@@ -285,7 +287,7 @@ def test_no_repository(git: Git, tmp_path: Path) -> None:
 
 def test_no_git_program(repository: Path, tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from archiver.collect.git import collect_git as c; r, p = c(Path('.'));"
+        "from pathlib import Path; from archiver.collect.git import collect_git as c; r, p, _ = c(Path('.'));"
         "print(r.git_version.unavailable, '|', r.repository.unavailable, '|', p)"
     )
     environment = os.environ | {"PATH": str(tmp_path)}
@@ -387,7 +389,7 @@ def test_submodules(git: Git, repository: Path, tmp_path: Path) -> None:
 
 def test_a_repository_of_somebody_else(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    record, patch = collect_git(repository)
+    record, patch, _ = collect_git(repository)
     assert patch == b""
     assert "belongs to another user" in record.repository.unavailable  # type: ignore[union-attr]
     assert repository_root(repository) is None
@@ -418,7 +420,7 @@ def test_remotes_are_redacted(git: Git, repository: Path) -> None:
     git(repository, "remote", "set-url", "--push", "origin", "git@github.com:o/r.git")
     git(repository, "remote", "add", "a.b", "https://u:hunter2@h/r?token=hunter2")
     git(repository, "config", "url.https://u:hunter2@github.com/.insteadOf", "https://github.com/")
-    record, _ = collect_git(repository)
+    record, _, _ = collect_git(repository)
     assert TOKEN not in record.model_dump_json()
     assert "hunter2" not in record.model_dump_json()
     remotes = {remote.name: remote for remote in collected(repository)[0].remotes}  # type: ignore[union-attr]

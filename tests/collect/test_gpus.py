@@ -12,7 +12,7 @@ import pytest
 from archiver.collect import gpus
 from archiver.collect.gpus import collect_gpus, may_have_gpus
 from archiver.records.base import Unavailable
-from archiver.records.environment import GpusPart
+from archiver.records.machine import GpusPart
 
 
 @pytest.mark.skipif(may_have_gpus(), reason="there is an NVIDIA driver")

@@ -15,12 +15,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+import archiver
 from archiver.collect.processor import collect_cpu_details, collect_processor
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
-from archiver.records.environment import DiskPart, SystemRecord
+from archiver.records.environment import SystemRecord
+from archiver.records.machine import DiskPart
 
-CODE = "from archiver.collect.system import collect_system; print(collect_system().model_dump_json(by_alias=True))"
+ROOT = Path(archiver.__file__).parents[1]
+CODE = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from archiver.collect.system import collect_system; print(collect_system().model_dump_json(by_alias=True))"
 
 
 def in_a_process(*options: str, **variables: str) -> SystemRecord:
