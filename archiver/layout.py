@@ -108,6 +108,9 @@ PREDICTIONS = ArchiveFile(
 PATCH = ArchiveFile(
     "environment/uncommitted.patch", "uncommitted changes of the repository", "optional", "training.collecting"
 )
+SUBMODULES_PATCH = ArchiveFile(
+    "environment/submodules.patch", "uncommitted changes inside of submodules", "optional", "training.collecting"
+)
 SOURCE_FILES = ArchiveFile("environment/source/*", "source file", "optional", "training.collecting")
 STEPS = ArchiveFile("traces/steps.csv", "time and running mean of the loss, step by step", "optional", "training.steps")
 ADDED_FILES = ArchiveFile("files/*", "added with add_file", "optional", "training.session")
@@ -130,9 +133,9 @@ RECORD_FILES: tuple[RecordFile[Any], ...] = (
 )  # fmt: skip
 
 OTHER_FILES = (
-    KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, PREDICTIONS, PATCH, SOURCE_FILES, STEPS,
-    ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256, MANIFEST_BLAKE3, PREVIOUS_SEAL, FIGURES,
-    README_HTML, CRATE, TRACES, LOCK,
+    KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, PREDICTIONS, PATCH, SUBMODULES_PATCH,
+    SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256, MANIFEST_BLAKE3,
+    PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, TRACES, LOCK,
 )  # fmt: skip
 
 MODEL_FORMATS = {"keras": KERAS_MODEL, "h5": H5_MODEL, "weights.h5": WEIGHTS_H5}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from pathlib import PurePath
 
@@ -42,8 +44,15 @@ def _location(frames: list[traceback.FrameSummary]) -> str | None:
 
 
 def _own_frames(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    own = [frame for frame in frames if not set(PurePath(frame.filename).parts) & set(_LIBRARIES)]
+    folders = _library_folders()
+    own = [frame for frame in frames if not os.path.abspath(frame.filename).startswith(folders)]
     return own or frames
+
+
+def _library_folders() -> tuple[str, ...]:
+    """Where the imported libraries lie: a user's own folder may bear the same name."""
+    found = [folder for name in _LIBRARIES for folder in getattr(sys.modules.get(name), "__path__", ())]
+    return tuple(os.path.join(os.path.abspath(folder), "") for folder in found)
 
 
 def record_failure(journal: Journal, step: str, error: BaseException, file: str | None = None) -> bool:

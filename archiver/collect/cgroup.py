@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from archiver.records.base import Unavailable
+from archiver.records.machine import ControlGroupPart
 
 NO_LIMIT_BYTES = 1 << 60
 """Version 1 writes "no limit" as the largest number of whole pages."""
@@ -24,6 +28,49 @@ def core_limit(process: Path = Path("/proc/self")) -> float | None:
         for folder in group_folders("cpu", process)
     ]
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def collect_control_group(process: Path = Path("/proc/self")) -> ControlGroupPart | Unavailable:
+    """What the control group says beyond the limits of memory and cores.
+
+    A machine may use both versions at once, each for some controllers: that of memory is told.
+    """
+    unified, memory = list(group_folders("", process)), list(group_folders("memory", process))
+    if not unified and not memory:
+        return Unavailable(unavailable="the system has no control groups")
+    untold = Unavailable(unavailable="the control group does not tell")
+    used = _first(memory, "memory.usage_in_bytes") if memory else _first(unified, "memory.current")
+    kills = re.search(r"^oom_kill (\d+)", "\n".join(_first_lines((memory or unified)[:1], _EVENTS)), re.MULTILINE)
+    cores = _first_lines([*group_folders("cpuset", process)][:1] or unified[:1], _CORE_LISTS)
+    return ControlGroupPart(
+        version=1 if memory else 2,
+        memory_used_bytes=untold if used is None else used,
+        memory_throttle_bytes=_smallest(unified, "memory.high"),
+        swap_limit_bytes=_smallest(memory, "memory.memsw.limit_in_bytes")
+        if memory
+        else _smallest(unified, "memory.swap.max"),
+        process_limit=_smallest([*group_folders("pids", process), *unified], "pids.max"),
+        cores=cores[0].strip() if cores else untold,
+        killed_for_memory=int(kills[1]) if kills else untold,
+    )
+
+
+_EVENTS = ("memory.events", "memory.oom_control")
+_CORE_LISTS = ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus")
+
+
+def _first_lines(folders: list[Path], names: tuple[str, ...]) -> list[str]:
+    """The lines of the first of these files that has any."""
+    return next((lines for folder in folders for name in names if (lines := _lines(folder / name))), [])
+
+
+def _smallest(folders: list[Path], name: str) -> int | None:
+    numbers = [_number(folder / name) for folder in folders]
+    return min((number for number in numbers if number is not None and number < NO_LIMIT_BYTES), default=None)
+
+
+def _first(folders: list[Path], name: str) -> int | None:
+    return next((number for folder in folders if (number := _number(folder / name)) is not None), None)
 
 
 def group_folders(controller: str, process: Path = Path("/proc/self")) -> Iterator[Path]:

@@ -10,13 +10,20 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, TypeVar, cast
+
+from archiver.collect.command import recordable
+from archiver.collect.redaction import redact_text
+from archiver.records.base import Unavailable
 
 if TYPE_CHECKING:
     from git.cmd import Git
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
 CHUNK_BYTES = 1 << 16
@@ -97,6 +104,21 @@ class Repository:
         """The output of a git command with `-z`; names that are no text keep their bytes as half characters."""
         return [os.fsdecode(word) for word in self.run(*arguments).split(b"\0") if word]
 
+    def settings(self, pattern: str, *file: str) -> dict[tuple[str, str], str]:
+        """{(subsection, variable): value} of `section.subsection.variable`; the first value where there are several."""
+        try:
+            words = self.words("config", *file, "-z", "--get-regexp", pattern)
+        except GitRefusedError as error:
+            if error.status == 1:
+                return {}
+            raise
+        settings: dict[tuple[str, str], str] = {}
+        for word in words:
+            key, _, value = word.partition("\n")
+            name, _, variable = key.partition(".")[2].rpartition(".")
+            settings.setdefault((name, variable), value)
+        return settings
+
     def capped(self, maximal_bytes: int, *arguments: str) -> CappedBytes:
         """The output of `git <arguments>`, of which `maximal_bytes` are kept."""
         output = CappedBytes(maximal_bytes)
@@ -114,7 +136,7 @@ class Repository:
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
-                kill_after_timeout=TIMEOUT_SECONDS,
+                kill_after_timeout=_timeout_seconds(),
                 env=_ENVIRONMENT | self.environment,
                 output_stream=cast("IO[bytes] | None", output),
                 max_chunk_size=CHUNK_BYTES,
@@ -131,6 +153,11 @@ class Repository:
         return [*(["env", *without] if without else []), program, *_READ_ONLY, *self.options, *arguments]
 
 
+def _timeout_seconds() -> float | None:
+    """GitPython watches the time on a thread of its own, and while Python ends, none can be started."""
+    return TIMEOUT_SECONDS if threading.main_thread().is_alive() else None
+
+
 def git_version() -> str:
     """The version of the git program.
 
@@ -138,6 +165,27 @@ def git_version() -> str:
         GitRefusedError: there is none.
     """
     return Repository(Path(os.sep)).text("--version").removeprefix("git version ")
+
+
+def repository_root(folder: Path) -> Path | None:
+    """Top folder of the working tree that holds `folder`; None where there is none, or git refuses to look at it."""
+    try:
+        return Path(os.fsdecode(Repository(folder).run("rev-parse", "--show-toplevel")[:-1]))
+    except GitRefusedError:
+        return None
+
+
+def refusal(error: GitRefusedError) -> Unavailable:
+    """The error as a record, without secrets."""
+    return Unavailable(unavailable=recordable(redact_text(str(error))))
+
+
+def attempt_git(function: Callable[[], T]) -> T | Unavailable:
+    """What `function` returns, or why git refused."""
+    try:
+        return function()
+    except GitRefusedError as error:
+        return refusal(error)
 
 
 def _git(folder: Path) -> Git:

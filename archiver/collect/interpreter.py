@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import platform
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from archiver.collect.command import recordable
+from archiver.collect.redaction import redact_text
 from archiver.records.base import Json, Unavailable
 from archiver.records.environment import PythonPart
 
@@ -17,20 +19,48 @@ def collect_python() -> PythonPart:
     """The interpreter that runs this, its paths and its switches."""
     return PythonPart(
         version=platform.python_version(),
-        build=sys.version,
         implementation=platform.python_implementation(),
-        compiler=platform.python_compiler(),
         executable=recordable(sys.executable) if sys.executable else Unavailable(unavailable="Python is embedded"),
+        virtual_environment=_environment_kind(),
+        environment_name=_environment_name(),
         prefix=recordable(sys.prefix),
         base_prefix=recordable(sys.base_prefix),
         path=tuple(recordable(entry) for entry in sys.path if isinstance(entry, str)),
+        user_site=bool(getattr(sys.modules.get("site"), "ENABLE_USER_SITE", False)),
+        customized_by=tuple(name for name in ("sitecustomize", "usercustomize") if _has_file(sys.modules.get(name))),
+        build=sys.version,
+        compiler=platform.python_compiler(),
         flags=_flags(),
         options={str(name): value for name, value in sys._xoptions.items()},  # noqa: SLF001 - documented so
         hash_seed=_hash_seed(),
+        warning_options=tuple(redact_text(str(option)) for option in sys.warnoptions),
         recursion_limit=sys.getrecursionlimit(),
         byte_order=sys.byteorder,
         global_interpreter_lock=_has_lock(),
+        traced=sys.gettrace() is not None or sys.getprofile() is not None,
+        text_encoding=locale.getpreferredencoding(False),
+        locale=locale.setlocale(locale.LC_ALL),
     )
+
+
+def _environment_kind() -> Literal["venv", "conda"] | None:
+    if sys.prefix != sys.base_prefix:
+        return "venv"
+    return "conda" if os.path.isdir(os.path.join(sys.prefix, "conda-meta")) else None
+
+
+def _environment_name() -> str | None:
+    """CONDA_DEFAULT_ENV is that of the shell, which need not be the one of this Python."""
+    kind = _environment_kind()
+    if kind is None:
+        return None
+    if kind == "conda" and os.path.realpath(os.environ.get("CONDA_PREFIX", "")) == os.path.realpath(sys.prefix):
+        return recordable(os.environ.get("CONDA_DEFAULT_ENV") or os.path.basename(sys.prefix))
+    return recordable(os.path.basename(sys.prefix))
+
+
+def _has_file(module: object) -> bool:
+    return getattr(module, "__file__", None) is not None
 
 
 def _flags() -> dict[str, Json]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 
 from archiver.collect.command import recordable
+from archiver.collect.conda import collect_conda_packages
 from archiver.collect.redaction import redact_json, redact_remote, redact_text
 from archiver.records.base import Json, Unavailable, utc_now
 from archiver.records.environment import PackagePart, PackagesRecord, ShadowedPackage, UnreadablePackage
@@ -39,6 +40,7 @@ def collect_packages() -> PackagesRecord:
         collected=utc_now(),
         packages={name: found[name] for name in sorted(found)},
         unreadable=tuple(sorted(unreadable, key=lambda each: each.location)),
+        conda_packages=collect_conda_packages(),
     )
 
 

@@ -9,36 +9,99 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from archiver.collect.attempts import UNTOLD, as_ranges, count_of_ranges, number_in, said_in, text_of
 from archiver.collect.cgroup import core_limit
 from archiver.records.base import Json, Unavailable
-from archiver.records.environment import ProcessorPart
+from archiver.records.machine import NumaNodePart, ProcessorPart
+
+T = TypeVar("T")
 
 FIRST_PROCESSOR_BYTES = 16 << 10
 """The kernel makes /proc/cpuinfo while it is read: on hundreds of cores the whole file takes many milliseconds."""
 
 DETAILS_TIMEOUT_SECONDS = 30.0
 
-_FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_DEVICES = Path("/sys/devices/system")
+_FREQUENCIES = _DEVICES / "cpu/cpu0/cpufreq"
 
 
 def collect_processor() -> ProcessorPart:
     """The CPU as the kernel describes it, in milliseconds."""
     fields = _first_processor()
     flags = fields.get("flags") or fields.get("Features")
-    unknown = Unavailable(unavailable="the system does not tell")
     return ProcessorPart(
-        model=fields.get("model name") or fields.get("Model") or fields.get("cpu model") or unknown,
-        vendor=fields.get("vendor_id") or fields.get("CPU implementer") or unknown,
+        model=fields.get("model name") or fields.get("Model") or fields.get("cpu model") or UNTOLD,
+        vendor=fields.get("vendor_id") or fields.get("CPU implementer") or UNTOLD,
         physical_cores=_cores(logical=False),
         logical_cores=_cores(logical=True),
-        usable_cores=_usable_cores(),
+        usable_cores=_usable(len),
+        usable_core_list=_usable(as_ranges),
         container_core_limit=core_limit(),
-        maximal_frequency_hertz=_kilohertz("cpuinfo_max_freq") or unknown,
-        current_frequency_hertz=_kilohertz("scaling_cur_freq") or _megahertz(fields.get("cpu MHz", "")) or unknown,
-        flags=tuple(sorted(flags.split())) if flags else unknown,
+        sockets=_sockets(),
+        simultaneous_multithreading=_switch(_DEVICES / "cpu/smt/active"),
+        maximal_frequency_hertz=_kilohertz("cpuinfo_max_freq") or UNTOLD,
+        current_frequency_hertz=_kilohertz("scaling_cur_freq") or _megahertz(fields.get("cpu MHz", "")) or UNTOLD,
+        frequency_governor=said_in(_FREQUENCIES / "scaling_governor"),
+        turbo=_turbo(),
+        cache_bytes=cache_sizes() or UNTOLD,
+        numa_nodes=numa_nodes() or UNTOLD,
+        family_model_stepping=_design(fields) or UNTOLD,
+        microcode=fields.get("microcode") or UNTOLD,
+        flags=tuple(sorted(flags.split())) if flags else UNTOLD,
     )
+
+
+def _design(fields: dict[str, str]) -> tuple[str, str, str] | None:
+    for names in (("cpu family", "model", "stepping"), ("CPU architecture", "CPU part", "CPU revision")):
+        if all(name in fields for name in names):
+            family, model, stepping = (str(int(fields[name], 0)) for name in names)
+            return family, model, stepping
+    return None
+
+
+def _switch(path: Path, on: str = "1") -> bool | Unavailable:
+    text = text_of(path)
+    return text == on if text else UNTOLD
+
+
+def _turbo() -> bool | Unavailable:
+    """Intel's driver tells whether it is off, the others whether it is on."""
+    off = _switch(_DEVICES / "cpu/intel_pstate/no_turbo", on="0")
+    return _switch(_DEVICES / "cpu/cpufreq/boost") if isinstance(off, Unavailable) else off
+
+
+def _sockets() -> int | Unavailable:
+    """All cores over those of one socket: one file for each core would take milliseconds where there are hundreds."""
+    topology = _DEVICES / "cpu/cpu0/topology"
+    of_one = text_of(topology / "package_cpus_list") or text_of(topology / "core_siblings_list")
+    online = text_of(_DEVICES / "cpu/online")
+    return max(1, round(count_of_ranges(online) / count_of_ranges(of_one))) if of_one and online else UNTOLD
+
+
+def cache_sizes(processor: Path = _DEVICES / "cpu/cpu0") -> dict[str, int]:
+    """Bytes of each cache of a core, by level and kind."""
+    sizes = {}
+    for folder in sorted(processor.glob("cache/index[0-9]*")):
+        kind = text_of(folder / "type").lower()
+        name = f"L{text_of(folder / 'level')}" + ("" if kind == "unified" else f" {kind}")
+        found = re.fullmatch(r"(\d+)([KM]?)", text_of(folder / "size"))
+        if found:
+            sizes[name] = int(found[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[found[2]]
+    return sizes
+
+
+def numa_nodes(folder: Path = _DEVICES / "node") -> tuple[NumaNodePart, ...]:
+    """The nodes of memory, with their cores; empty where the kernel knows none."""
+    nodes = []
+    for node in sorted(folder.glob("node[0-9]*"), key=lambda each: int(each.name[4:])):
+        total = re.search(r"MemTotal:\s*(\d+) kB", text_of(node / "meminfo"))
+        memory = int(total[1]) * 1024 if total else UNTOLD
+        nodes.append(NumaNodePart(node=int(node.name[4:]), cores=text_of(node / "cpulist"), memory_bytes=memory))
+    return tuple(nodes)
 
 
 def collect_cpu_details(timeout_seconds: float = DETAILS_TIMEOUT_SECONDS) -> dict[str, Json] | Unavailable:
@@ -89,21 +152,19 @@ def _first_processor() -> dict[str, str]:
 def _cores(*, logical: bool) -> int | Unavailable:
     import psutil
 
-    return psutil.cpu_count(logical=logical) or Unavailable(unavailable="the system does not tell")
+    return psutil.cpu_count(logical=logical) or UNTOLD
 
 
-def _usable_cores() -> int | Unavailable:
+def _usable(describe: Callable[[set[int]], T]) -> T | Unavailable:
     try:
-        return len(os.sched_getaffinity(0))
+        return describe(os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return Unavailable(unavailable="the system has no affinities")
 
 
 def _kilohertz(name: str) -> float | None:
-    try:
-        return int((_FREQUENCIES / name).read_text()) * 1e3
-    except (OSError, ValueError):
-        return None
+    number = number_in(_FREQUENCIES / name)
+    return None if isinstance(number, Unavailable) else number * 1e3
 
 
 def _megahertz(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Taking secrets out of what is recorded: addresses, command lines, free text, JSON, the environment.
+"""Taking secrets out of what is recorded: addresses, command lines, free text, JSON, code.
 
 Two things give a secret away. Its *name*: names are split into words (`--api-key`, `apiKey` and `db.api_key` alike),
 so that `tokenizer`, `authors` or `max_tokens` are left alone. Or its *shape*: the tokens of well-known services, the
@@ -70,9 +70,30 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("nvapi-", r"(?<![A-Za-z0-9])nvapi-[A-Za-z0-9_-]{30,}"),
         ("gsk_", r"(?<![A-Za-z0-9_])gsk_[A-Za-z0-9]{30,}"),
         ("r8_", r"(?<![A-Za-z0-9_])r8_[A-Za-z0-9]{30,}"),
+        ("gl", r"(?<![A-Za-z0-9])gl(?:ptt|dt|rt|cbt|soat|imt|agent|oas|ft)-[A-Za-z0-9_-]{16,}"),
+        ("do", r"(?<![A-Za-z0-9_])do[opr]_v1_[0-9a-f]{32,}"),
+        ("dckr_", r"(?<![A-Za-z0-9_])dckr_(?:pat|oat)_[A-Za-z0-9_-]{16,}"),
+        ("dapi", r"(?<![A-Za-z0-9])dapi[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),
+        ("hvs.", r"(?<![A-Za-z0-9])hvs\.[A-Za-z0-9_-]{20,}"),
+        ("SG.", r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+        ("shp", r"(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+        ("xai-", r"(?<![A-Za-z0-9])xai-[A-Za-z0-9]{40,}"),
+        ("xapp-", r"(?<![A-Za-z0-9])xapp-[0-9]-[A-Za-z0-9-]{16,}"),
+        ("pcsk_", r"(?<![A-Za-z0-9_])pcsk_[A-Za-z0-9_]{30,}"),
+        ("lsv2_", r"(?<![A-Za-z0-9_])lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{8,}"),
+        ("tskey-", r"(?<![A-Za-z0-9])tskey-[a-z]+-[A-Za-z0-9-]{16,}"),
+        ("GOCSPX-", r"(?<![A-Za-z0-9])GOCSPX-[A-Za-z0-9_-]{20,}"),
+        ("rubygems_", r"(?<![A-Za-z0-9_])rubygems_[0-9a-f]{40,}"),
+        ("AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
+        ("ATATT3", r"(?<![A-Za-z0-9])ATATT3[A-Za-z0-9_=-]{40,}"),
+        ("eyJhcGlfYWRkcmVzcyI6", r"eyJhcGlfYWRkcmVzcyI6[A-Za-z0-9+/=_-]{16,}"),
+        (":AA", r"(?<![A-Za-z0-9:])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),
+        ("AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/=]{20,}"),
+        ("SharedAccessKey=", r"(?<=SharedAccessKey=)[A-Za-z0-9+/=]{20,}"),
+        ("/t/", r"(?<=/t/)(?:tk-)?[A-Za-z0-9]{2,8}-[0-9a-f]{8}-[A-Za-z0-9-]{8,}(?=/)|(?<=/t/)tk-[A-Za-z0-9-]{8,}(?=/)"),
         ("PRIVATE KEY", r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]{0,60}-----|\Z)"),
         ("Bearer ", r"(?<=Bearer )(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{16,}"),
-        ("Basic ", r"(?:(?<=uthorization: Basic )|(?<=uthorization[\"']: [\"']Basic ))[A-Za-z0-9+/=]{8,}"),
+        ("Basic ", r"(?i:(?<=authorization: basic )|(?<=authorization[\"']: [\"']basic ))[A-Za-z0-9+/=]{8,}"),
     )
 )  # fmt: skip
 """(text that must occur, pattern): looking for the first is many times faster than for the second."""
@@ -93,15 +114,6 @@ _OPTION = re.compile(r"--[A-Za-z]|-[A-Za-z]\Z")
 _SHORT_NUMBER = re.compile(r"[+-]?\d{0,5}(?:\.\d*)?(?:e[+-]?\d{1,3})?", re.IGNORECASE)
 _NO_NUMBERS = re.compile(r"pass|pwd|secret", re.IGNORECASE)
 _TRUTH_VALUES = frozenset(("", "true", "false", "yes", "no", "on", "off", "none", "null"))
-
-_ALLOWED_VARIABLES = re.compile(
-    r"(?:CUDA|CUDNN|CUBLAS|NCCL|TF|TF2|KERAS|JAX|XLA|TORCH|PYTORCH|PYTHON|OMP|KMP|GOMP|MKL|OPENBLAS|BLIS|VECLIB|"
-    r"NUMEXPR|DNNL|ONEDNN|MALLOC|TCMALLOC|LC)(?:_[A-Z0-9_]+)?|PYTHON[A-Z0-9]+|"
-    r"NVIDIA_(?:VISIBLE_DEVICES|DRIVER_CAPABILITIES|TF32_OVERRIDE)|(?:HIP|ROCR)_VISIBLE_DEVICES|"
-    r"LD_LIBRARY_PATH|LD_PRELOAD|LANG|LANGUAGE|TZ|GLIBC_TUNABLES|SOURCE_DATE_EPOCH|"
-    r"VIRTUAL_ENV|CONDA_PREFIX|CONDA_DEFAULT_ENV|"
-    r"SLURM_(?:JOB_ID|ARRAY_JOB_ID|ARRAY_TASK_ID|PROCID|NTASKS|CPUS_PER_TASK|GPUS_ON_NODE)|PBS_JOBID|LSB_JOBID"
-)
 
 
 def is_secret_name(name: str) -> bool:
@@ -261,6 +273,27 @@ def redact_message(text: str) -> str:
     return redact_text(hidden)
 
 
+_SOURCE_LITERAL = re.compile(
+    r"(?P<name>[A-Za-z_][\w.-]{0,80})[\"']?\]?\s{0,3}(?:==?|:|,)\s{0,3}(?P<quote>[\"'])(?P<value>[^\"'\n]{1,2000})(?P=quote)"
+)
+_COMMAND_LINE = re.compile(r"^[ \t]*[!%].*$", re.MULTILINE)
+
+
+def redact_source(text: str) -> str:
+    """Code of a notebook without secrets: `redact_text`, and any text that is given to a secret name (`password = "x"`,
+    `os.environ["HF_TOKEN"] = "x"`, `login(token="x")`), and the secrets of its `!commands` and `%magics`."""
+    text = _SOURCE_LITERAL.sub(_without_source_literal, text)
+    text = _COMMAND_LINE.sub(lambda line: " ".join(redact_arguments(line[0].split(" "))), text)
+    return redact_text(text)
+
+
+def _without_source_literal(match: re.Match[str]) -> str:
+    if not is_secret_name(match["name"]) or match["value"].lower() in _TRUTH_VALUES:
+        return match[0]
+    start = match.start("value") - match.start()
+    return f"{match[0][:start]}{REDACTED}{match['quote']}"
+
+
 def redact_json(value: Any, secret_name: str = "") -> Any:
     """Plain JSON without secrets; the structure stays.
 
@@ -287,12 +320,3 @@ def hide_home(text: str) -> str:
     if not home.startswith("/") or home not in text:
         return text
     return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
-
-
-def allowed_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that decide how a training runs, by an allow-list, sorted; never one with a secret name."""
-    return {
-        name: hide_home(redact_text(environ[name]))
-        for name in sorted(environ)
-        if _ALLOWED_VARIABLES.fullmatch(name) and not is_secret_name(name)
-    }

@@ -7,20 +7,33 @@ import os
 import re
 import stat
 import unicodedata
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from archiver.collect.command import recordable
+from archiver.collect.notebook import TypedCells, cell_script
 from archiver.collect.redaction import is_secret_name, redact_json, redact_text
-from archiver.collect.source_files import SourceFile, entry_file, find_source, project_root
+from archiver.collect.source_files import (
+    Snapshot,
+    SourceFile,
+    entry_file,
+    find_source,
+    project_root,
+    take_snapshot,
+    zip_file_of,
+)
 from archiver.errors import StorageError
 from archiver.layout import SOURCE_FILES
 from archiver.records.base import Unavailable, utc_now
-from archiver.records.source import LeftOutPart, SourceFilePart, SourceRecord
+from archiver.records.source import LeftOutPart, NotebookPart, SourceFilePart, SourceRecord
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
 
 __all__ = ["SourceLimits", "copy_source", "entry_file", "find_source", "project_root"]
+
+CELLS = "notebook_cells.py"
+"""Where the cells of a notebook go, in the folder of the copies."""
 
 OUTSIDE = "outside"
 """Folder of the copies whose originals lie outside the root. They are named by module, so that it serves as an entry of
@@ -59,28 +72,36 @@ class _Copying:
     total_bytes: int = 0
 
 
-def copy_source(archive_folder: Path, folder: Path | None = None, limits: SourceLimits | None = None) -> SourceRecord:
-    """Copy the entry script, the local modules imported at this moment and untracked source files to
+def copy_source(
+    archive_folder: Path,
+    folder: Path | None = None,
+    limits: SourceLimits | None = None,
+    snapshot: Snapshot | None = None,
+) -> SourceRecord:
+    """Copy the entry script or the cells of the notebook, the imported local modules and untracked source files to
     `environment/source/` of the archive.
 
     Args:
         archive_folder: the archive.
         folder: where to look for the repository when nothing was started from a file; the current folder by default.
         limits: what is copied at most.
+        snapshot: what was running when the training began; now by default.
 
     A file that is too large, looks like it holds a secret, or cannot be read or written, is listed with the reason.
     """
-    entry = entry_file()
-    script = entry if isinstance(entry, Path) else None
-    root = project_root(script, folder or Path.cwd())
+    snapshot = snapshot or take_snapshot(folder)
+    script = snapshot.entry if isinstance(snapshot.entry, Path) else None
+    root = project_root(script, snapshot.folder)
     state = _Copying(root, archive_folder, limits or SourceLimits())
-    for file in find_source(script, root):
+    notebook = None if snapshot.cells is None else _write_cells(state, snapshot.cells)
+    for file in find_source(script, root, snapshot.modules):
         if not file.path.is_relative_to(archive_folder.absolute()):
             _take(state, file)
     return SourceRecord(
         collected=utc_now(),
         root=recordable(str(root)),
-        entry=entry if isinstance(entry, Unavailable) else _entry_path(state),
+        entry=_entry_path(state, snapshot.entry),
+        notebook=notebook,
         files=tuple(state.copied),
         total_bytes=state.total_bytes,
         left_out=tuple(state.left_out[:MAXIMAL_LISTED]),
@@ -88,47 +109,78 @@ def copy_source(archive_folder: Path, folder: Path | None = None, limits: Source
     )
 
 
-def _entry_path(state: _Copying) -> str | Unavailable:
-    copied = next((part.path for part in state.copied if part.role == "entry"), None)
+def _write_cells(state: _Copying, cells: TypedCells) -> NotebookPart:
+    script = cell_script(cells)
+    path = SOURCE_FILES.pattern.replace("*", CELLS)
+    original = cells.notebook if isinstance(cells.notebook, str) else "(cells of IPython)"
+    try:
+        data = script.text.encode("utf-8", "backslashreplace")
+        files.write_bytes(state.archive / path, data)
+        _note_copied(state, SourceFile(Path(CELLS), "cells"), CELLS, original, data)
+        written: str | Unavailable = path
+    except StorageError as error:
+        written = Unavailable(unavailable=_refused(error))
+    return NotebookPart(
+        cells=written,
+        cell_count=len(cells.sources),
+        left_out_count=script.left_out,
+        redacted=script.redacted,
+        notebook=cells.notebook,
+    )
+
+
+def _entry_path(state: _Copying, entry: Path | Unavailable) -> str | Unavailable:
+    started = {part.role: part.path for part in reversed(state.copied) if part.role in ("entry", "cells")}
+    if started:
+        return started.get("entry") or started["cells"]
+    if isinstance(entry, Unavailable):
+        return entry
     reason = next((part.reason for part in state.left_out if part.role == "entry"), "")
-    return copied or Unavailable(unavailable=f"it was left out: {reason}")
+    return Unavailable(unavailable=f"it was left out: {reason}")
 
 
 def _take(state: _Copying, file: SourceFile) -> None:
     relative = _relative(file.path, state.root)
-    original = recordable(relative or str(file.path))
-    target = relative or _outside_name(file)
+    original = recordable(relative or str(file.path)) + ("/" if file.path.is_dir() else "")
     size: int | Unavailable = Unavailable(unavailable="it was not read")
+    reason = file.left_out
     try:
-        size = os.stat(file.path).st_size
-        data = _read(file.path, state.limits.file_bytes)
-        reason = _why_left_out(state, target, data)
         if reason is None:
-            path = SOURCE_FILES.pattern.replace("*", target)
-            files.write_bytes(state.archive / path, data)
-            state.taken.add(_folded(target))
-            state.total_bytes += len(data)
-            state.copied.append(_copied(file, path, original, data))
+            target = relative or _outside_name(file)
+            size = _size(file.path)
+            data = _read(file.path, state.limits.file_bytes)
+            reason = _why_left_out(state, target, data)
+        if reason is None:
+            files.write_bytes(state.archive / SOURCE_FILES.pattern.replace("*", target), data)
+            _note_copied(state, file, target, original, data)
             return
     except _TooLargeError as error:
         reason = str(error)
     except StorageError as error:
-        reason = f"it could not be written: {os.strerror(error.errno) if error.errno else 'the file system refused'}"
-    except OSError as error:
-        reason = f"it cannot be read: {error.strerror}"
+        reason = _refused(error)
+    except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
+        reason = f"it cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}"
     state.left_out.append(
         LeftOutPart(original_path=original, role=file.role, module=file.module, size_bytes=size, reason=reason)
     )
 
 
-def _copied(file: SourceFile, path: str, original: str, data: bytes) -> SourceFilePart:
-    return SourceFilePart(
-        path=path,
-        original_path=original,
-        role=file.role,
-        module=file.module,
-        size_bytes=len(data),
-        sha256=sha256_of(data),
+def _refused(error: StorageError) -> str:
+    return f"it could not be written: {os.strerror(error.errno) if error.errno else 'the file system refused'}"
+
+
+def _note_copied(state: _Copying, file: SourceFile, target: str, original: str, data: bytes) -> None:
+    state.taken.add(_folded(target))
+    state.total_bytes += len(data)
+    state.copied.append(
+        SourceFilePart(
+            path=SOURCE_FILES.pattern.replace("*", target),
+            original_path=original,
+            role=file.role,
+            module=file.module,
+            size_bytes=len(data),
+            sha256=sha256_of(data),
+        )
     )
 
 
@@ -136,16 +188,34 @@ class _TooLargeError(Exception):
     pass
 
 
+def _size(path: Path) -> int:
+    outer = None if path.exists() else zip_file_of(path)
+    if outer is None:
+        return os.stat(path).st_size
+    with zipfile.ZipFile(outer) as program:
+        return program.getinfo(path.relative_to(outer).as_posix()).file_size
+
+
 def _read(path: Path, maximal_bytes: int) -> bytes:
+    outer = None if path.exists() else zip_file_of(path)
+    data = _read_file(path, maximal_bytes) if outer is None else _read_member(outer, path, maximal_bytes)
+    if len(data) > maximal_bytes:
+        raise _TooLargeError(f"it is larger than {maximal_bytes} bytes")
+    return data
+
+
+def _read_member(outer: Path, path: Path, maximal_bytes: int) -> bytes:
+    with zipfile.ZipFile(outer) as program, program.open(path.relative_to(outer).as_posix()) as file:
+        return file.read(maximal_bytes + 1)
+
+
+def _read_file(path: Path, maximal_bytes: int) -> bytes:
     # O_NONBLOCK: a named pipe would otherwise be waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(0, "it is no regular file")
-        data = file.read(maximal_bytes + 1)
-    if len(data) > maximal_bytes:
-        raise _TooLargeError(f"it is larger than {maximal_bytes} bytes")
-    return data
+        return file.read(maximal_bytes + 1)
 
 
 def _why_left_out(state: _Copying, target: str, data: bytes) -> str | None:

@@ -8,15 +8,18 @@ import site
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterator
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from archiver.collect.command import is_interactive, parse_command
-from archiver.collect.git import repository_root, untracked_files
-from archiver.collect.git_commands import GitRefusedError
+from archiver.collect.git import untracked_files
+from archiver.collect.git_commands import GitRefusedError, repository_root
+from archiver.collect.notebook import TypedCells, typed_cells
 from archiver.collect.redaction import is_secret_name
 from archiver.records.base import Unavailable
 from archiver.records.source import SourceRole
@@ -28,14 +31,46 @@ _ARCHIVER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 
 
+MAXIMAL_ALIKE = 100
+"""Untracked settings or texts of one kind in one folder; where there are more, they are data."""
+
+_FOREIGN_FOLDERS = frozenset(("node_modules", "site-packages", "dist-packages", "__pycache__", "__pypackages__"))
+
+
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that belongs to the source."""
+    """A file that belongs to the source; it may lie in a zip file that Python runs."""
 
     path: Path
-    """Absolute."""
+    """Absolute; inside of a zip file, as Python writes it: `app.pyz/train.py`."""
     role: SourceRole
     module: str | None = None
+    left_out: str | None = None
+    """Why it, or the whole folder, is not to be copied."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was running at one moment; it costs microseconds to take."""
+
+    entry: Path | Unavailable
+    folder: Path
+    """The working directory."""
+    modules: tuple[tuple[Any, Any], ...]
+    """`sys.modules`."""
+    cells: TypedCells | None
+
+
+def take_snapshot(folder: Path | None = None) -> Snapshot:
+    """What is running now; `folder` stands for the working directory. Never raises."""
+    return Snapshot(entry_file(), folder or _working_directory(), tuple(sys.modules.items()), typed_cells())
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # somebody removed it
+        return Path(os.sep)
 
 
 _GENERATED = "__autograph_generated_file"
@@ -49,7 +84,7 @@ def entry_file() -> Path | Unavailable:
     if isinstance(file, str) and file.startswith("<"):  # <stdin>
         file = None
     if "ipykernel" in sys.modules and file is None:
-        return Unavailable(unavailable="the run was started in a notebook: its cells are not known to be in any file")
+        return Unavailable(unavailable="the run was started in a notebook, whose cells are not known")
     if file is None and parse_command(sys.orig_argv).start == "code":
         return Unavailable(unavailable="Python was given the code with -c: it stands in the run's command")
     if file is None and is_interactive():
@@ -57,7 +92,7 @@ def entry_file() -> Path | Unavailable:
     if file is None:
         return Unavailable(unavailable="Python was not started with a file")
     path = Path(os.path.abspath(file))
-    if not path.is_file():
+    if not path.is_file() and zip_file_of(path) is None:
         return Unavailable(unavailable=f"the file that was started is not there: {path.name}")
     if is_installed(str(path)):
         name = spec.name if spec is not None else path.name
@@ -70,27 +105,43 @@ def project_root(entry: Path | None, folder: Path) -> Path:
 
     A repository of the whole home folder or of the whole file system is no project.
     """
-    start = entry.parent if entry is not None else folder
+    start = _folder_of(entry, folder)
     root = repository_root(start)
     return start.absolute() if root is None or _is_too_wide(root) else root
+
+
+def folder_of(snapshot: Snapshot) -> Path:
+    """The folder that holds the entry script; without one, the working directory."""
+    return _folder_of(snapshot.entry if isinstance(snapshot.entry, Path) else None, snapshot.folder)
+
+
+def _folder_of(entry: Path | None, folder: Path) -> Path:
+    return folder if entry is None else (zip_file_of(entry) or entry).parent
+
+
+def zip_file_of(path: Path) -> Path | None:
+    """The zip file that `path` leads into, as paths of modules do in a program that is one file (zipapp, pex)."""
+    outer = next((each for each in path.parents if each.exists()), None)
+    return outer if outer is not None and outer.is_file() and zipfile.is_zipfile(outer) else None
 
 
 def _is_too_wide(root: Path) -> bool:
     return root == Path(root.anchor) or os.path.realpath(root) == os.path.realpath(os.path.expanduser("~"))
 
 
-def find_source(entry: Path | None, folder: Path) -> list[SourceFile]:
-    """The entry script, then the local modules that are imported at this moment, then the untracked source files of
-    the repository `folder` is the top of; each file once, in the order of their paths within a role.
+def find_source(entry: Path | None, folder: Path, modules: Iterable[tuple[Any, Any]] | None = None) -> list[SourceFile]:
+    """The entry script, then the local modules among `modules` (`sys.modules` as it is now), then the untracked source
+    files of the repository `folder` is the top of; each file once, in the order of their paths within a role.
 
-    Local is what is neither in the standard library nor installed nor archiver itself.
+    Local is what is neither in the standard library nor installed nor archiver itself. What is installed as a link to
+    a source folder (`pip install -e`) is local, too.
     """
+    known = dict(list(sys.modules.items()) if modules is None else modules)
     found: dict[str, SourceFile] = {}
     if entry is not None:
-        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        spec = getattr(known.get("__main__"), "__spec__", None)
         found[os.path.realpath(entry)] = SourceFile(entry.absolute(), "entry", spec.name if spec else None)
-    untracked = (SourceFile(path, "untracked") for path in _untracked(folder))
-    for file in (*sorted(_modules(), key=lambda each: str(each.path)), *untracked):
+    for file in (*sorted(_modules(known), key=lambda each: str(each.path)), *_untracked(folder)):
         found.setdefault(os.path.realpath(file.path), file)
     return list(found.values())
 
@@ -108,9 +159,9 @@ def _installed_folders() -> tuple[str, ...]:
     return tuple(f"{folder}{os.sep}" for folder in either)
 
 
-def _modules() -> Iterator[SourceFile]:
+def _modules(modules: dict[Any, Any]) -> Iterator[SourceFile]:
     installed = _installed_folders()
-    for name, module in list(sys.modules.items()):
+    for name, module in modules.items():
         file = _file_of(module)
         if file is None or name in ("__main__", "__mp_main__") or not isinstance(name, str):
             continue
@@ -119,7 +170,7 @@ def _modules() -> Iterator[SourceFile]:
             continue
         if os.path.basename(path).startswith(_GENERATED):
             continue
-        if os.path.isfile(path):
+        if os.path.isfile(path) or zip_file_of(Path(path)) is not None:
             yield SourceFile(Path(path), "module", name)
 
 
@@ -131,14 +182,48 @@ def _file_of(module: Any) -> str | None:
     return file if isinstance(file, str) else None
 
 
-def _untracked(root: Path) -> Iterator[Path]:
+def _untracked(root: Path) -> Iterator[SourceFile]:
     if _is_too_wide(root) or repository_root(root) != root:
         return
     try:
         names = untracked_files(root)
     except GitRefusedError:
         return
-    yield from (root / name for name in names if is_source_name(name) and _is_regular(root / name))
+    foreign = _foreign_folders(names)
+    own = [name for name in names if is_source_name(name) and not name.startswith(tuple(foreign))]
+    crowded = {key for key, count in Counter(map(_kind, own)).items() if count > MAXIMAL_ALIKE and _may_be_data(key[1])}
+    for folder, reason in sorted(foreign.items()):
+        yield SourceFile(root / folder, "untracked", left_out=reason)
+    for folder, suffix in sorted(crowded):
+        reason = f"it holds more than {MAXIMAL_ALIKE} files *{suffix}: they look like data"
+        yield SourceFile(root / folder / f"*{suffix}", "untracked", left_out=reason)
+    for name in own:
+        if _kind(name) not in crowded and _is_regular(root / name):
+            yield SourceFile(root / name, "untracked")
+
+
+def _kind(name: str) -> tuple[str, str]:
+    folder, file = os.path.split(name)
+    return folder, os.path.splitext(file)[1].lower()
+
+
+def _may_be_data(suffix: str) -> bool:
+    return suffix not in _CODE_SUFFIXES
+
+
+def _foreign_folders(names: list[str]) -> dict[str, str]:
+    """Folders of other people's code that nobody told git to ignore, each with a `/` at the end, and what they are."""
+    folders = {
+        name.removesuffix("pyvenv.cfg"): "a virtual environment" for name in names if name.endswith("/pyvenv.cfg")
+    }
+    ending = "conda-meta/history"
+    folders |= {name.removesuffix(ending): "an environment of conda" for name in names if name.endswith(f"/{ending}")}
+    for name in names:
+        parts = name.split("/")[:-1]
+        index = next((position for position, part in enumerate(parts) if part in _FOREIGN_FOLDERS), None)
+        if index is not None and not name.startswith(tuple(folders)):
+            folders["/".join(parts[: index + 1]) + "/"] = "a folder of installed code"
+    return {folder: f"it is {reason}" for folder, reason in folders.items()}
 
 
 def is_source_name(name: str) -> bool:

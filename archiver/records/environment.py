@@ -12,110 +12,21 @@ from pydantic import Field, StringConstraints
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.framework import FrameworkPart
+from archiver.records.machine import (
+    ControlGroupPart,
+    DiskPart,
+    GpusPart,
+    MachinePart,
+    MemoryPart,
+    NumericLibrariesPart,
+    OperatingSystemPart,
+    PciDevicePart,
+    ProcessorPart,
+)
 from archiver.records.source import CommandPart
 
 CommitHash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 """Name of a git commit: SHA-1, or SHA-256 in repositories of that format."""
-
-
-class OperatingSystemPart(Part):
-    """The operating system."""
-
-    system: str
-    """`Linux`, `Darwin`, `Windows`."""
-    release: str
-    """Of the kernel."""
-    version: str
-    """The kernel's build."""
-    distribution: str | Unavailable
-    libc: str | Unavailable
-    """Name and version of the C library Python is linked with."""
-
-
-class MachinePart(Part):
-    """The computer, real or virtual."""
-
-    architecture: str
-    """As the kernel names it, such as `x86_64`."""
-    host_name: str
-    boot_id: str | Unavailable
-    """The kernel's random id of this boot."""
-    boot_time: UtcTime | Unavailable
-    container: str | None
-    """What hints at a container (`docker`, `podman`, `kubernetes`, ...); null where nothing does."""
-    virtual_machine: str | None
-    """What hints at a virtual machine: the name of the hypervisor or cloud, or `unknown hypervisor`; null where
-    nothing does."""
-
-
-class ProcessorPart(Part):
-    """The CPU."""
-
-    model: str | Unavailable
-    vendor: str | Unavailable
-    physical_cores: Count | Unavailable
-    logical_cores: Count | Unavailable
-    usable_cores: Count | Unavailable
-    """Logical cores this process may run on (its affinity)."""
-    container_core_limit: Real | None
-    """CPU time per second that the control group allows, the smallest along its hierarchy; null: no limit."""
-    maximal_frequency_hertz: Real | Unavailable
-    current_frequency_hertz: Real | Unavailable
-    """Of one core, when it was looked at."""
-    flags: tuple[str, ...] | Unavailable
-    """Instruction set extensions, sorted."""
-
-
-class MemoryPart(Part):
-    """Main memory when the training began."""
-
-    total_bytes: Count
-    available_bytes: Count
-    """What can be given to processes without swapping."""
-    swap_total_bytes: Count
-    swap_free_bytes: Count
-    container_limit_bytes: Count | None
-    """The smallest limit along the hierarchy of the control group; null: no limit."""
-
-
-class DiskPart(Part):
-    """A file system."""
-
-    path: str
-    """The folder that was asked about."""
-    file_system: str | Unavailable
-    """Its type, such as `ext4`."""
-    total_bytes: Count
-    used_bytes: Count
-    available_bytes: Count
-    """What this process could still write."""
-
-
-class GpuPart(Part):
-    """One GPU, whether the training used it or not."""
-
-    index: Count
-    """As the driver counts."""
-    name: str
-    uuid: str | Unavailable
-    pci_bus_id: str | Unavailable
-    compute_capability: str | Unavailable
-    memory_total_bytes: Count | Unavailable
-    memory_used_bytes: Count | Unavailable
-    """By all processes, when it was looked at."""
-    power_limit_watts: Real | Unavailable
-    maximal_frequency_hertz: Real | Unavailable
-    """Of its multiprocessors."""
-    temperature_celsius: Real | Unavailable
-
-
-class GpusPart(Part):
-    """The NVIDIA GPUs of the machine."""
-
-    driver_version: str | Unavailable
-    cuda_driver_version: str | Unavailable
-    """The newest CUDA version the driver can serve."""
-    devices: tuple[GpuPart, ...]
 
 
 class LimitPart(Part):
@@ -128,40 +39,71 @@ class LimitPart(Part):
 class ProcessPart(Part):
     """The process that trained."""
 
+    command: CommandPart | Unavailable
+    executable: str | Unavailable
+    working_directory: str | Unavailable
     process_id: Count
     started: UtcTime | Unavailable
-    executable: str | Unavailable
-    command: CommandPart | Unavailable
-    working_directory: str | Unavailable
     parents: tuple[str, ...] | Unavailable
     """Names of the parent process, its parent, and so on."""
+    rss_bytes: Count | Unavailable
+    """Memory it occupied when it was looked at."""
+    thread_count: Count | Unavailable
+    open_file_count: Count | Unavailable
+    nice: int | Unavailable
+    """Its priority: -20 (first) to 19 (last)."""
+    scheduler: str | Unavailable
+    """The kernel's way to give it time: `other`, `batch`, `idle`, `fifo`, `round robin`, `deadline`."""
+    oom_score: Count | Unavailable
+    """How likely the kernel is to kill it for want of memory: 0 to 2,000."""
+    oom_score_adjustment: int | Unavailable
+    """What was added to that: -1,000 (never) to 1,000 (first)."""
+    umask: str | Unavailable
+    """Permissions that new files do not get, octal."""
     limits: dict[str, LimitPart]
     """By name: `address_space` in bytes, `open_files` in number, ..."""
+    control_group: ControlGroupPart | Unavailable
 
 
 class PythonPart(Part):
     """The interpreter."""
 
     version: str
-    build: str
-    """The interpreter's own description of its build."""
     implementation: str
-    compiler: str
     executable: str | Unavailable
+    virtual_environment: Literal["venv", "conda"] | None
+    """null: the packages are those of the interpreter's own installation."""
+    environment_name: str | None
+    """Of the virtual environment: that of conda, or the folder's."""
     prefix: str
     base_prefix: str
-    """Differs from `prefix` in a virtual environment."""
+    """Differs from `prefix` in an environment made by venv."""
     path: tuple[str, ...]
     """`sys.path`: where modules are looked for, in order."""
+    user_site: bool
+    """Whether packages that users installed for themselves are looked for, too."""
+    customized_by: tuple[str, ...]
+    """Modules that ran before the program, unasked: `sitecustomize`, `usercustomize`."""
+    build: str
+    """The interpreter's own description of its build."""
+    compiler: str
     flags: dict[str, Json]
     """`sys.flags` by name."""
     options: dict[str, Json]
     """What `-X` set, by name."""
+    warning_options: tuple[str, ...]
+    """What `-W` and PYTHONWARNINGS set, in order."""
     hash_seed: Count | Literal["random"]
     """The seed of the hashes of text (`PYTHONHASHSEED`): with `random`, each process orders sets of text anew."""
     recursion_limit: Count
     byte_order: Literal["little", "big"]
     global_interpreter_lock: bool
+    traced: bool
+    """Whether a debugger, a profiler or a measurement of coverage watched every call of this thread."""
+    text_encoding: str
+    """Of files that are opened without one."""
+    locale: str
+    """Language and encoding of numbers, dates and the order of texts, as the program set it."""
 
 
 class TimeZonePart(Part):
@@ -188,6 +130,9 @@ class SystemRecord(Record):
     """Processes that ran or waited to run, mean over 1, 5 and 15 minutes."""
     disks: dict[Literal["archive", "working_directory"], DiskPart | Unavailable]
     gpus: GpusPart | Unavailable
+    pci_devices: tuple[PciDevicePart, ...] | Unavailable
+    """Display and computing devices of any make, whether or not a driver for computing is installed."""
+    numeric_libraries: NumericLibrariesPart | Unavailable
     process: ProcessPart
     python: PythonPart
     environment: dict[str, str]
@@ -239,6 +184,18 @@ class UnreadablePackage(Part):
     reason: str
 
 
+class CondaPackagePart(Part):
+    """A package that conda (or mamba, or pixi) installed: not only Python's."""
+
+    version: str
+    build: str
+    """The build's text, which tells one build of a version from another."""
+    channel: str | Unavailable
+    """Where it came from, secrets removed."""
+    sha256: Sha256 | Unavailable
+    """Of the package file that was downloaded."""
+
+
 class PackagesRecord(Record):
     """`environment/packages.json`: every installed distribution."""
 
@@ -248,6 +205,9 @@ class PackagesRecord(Record):
     packages: dict[str, PackagePart]
     """By normalised name (PEP 503), sorted. The first on `sys.path` counts; later ones are listed as shadowed."""
     unreadable: tuple[UnreadablePackage, ...] = ()
+    conda_packages: dict[str, CondaPackagePart] | None = None
+    """By name, sorted; null: Python does not lie in an environment of conda. Those of Python stand in `packages`, too.
+    """
 
 
 class CommitPart(Part):
@@ -288,14 +248,26 @@ class UntrackedPart(Part):
 
 
 class PatchPart(Part):
-    """The uncommitted changes to tracked files, staged ones included, as `git apply` takes them; submodules are left to
-    `submodules`."""
+    """Uncommitted changes to tracked files, staged ones included, as `git apply` takes them at the top folder."""
 
     size_bytes: Count
     """0: nothing is uncommitted, and there is no patch file."""
     sha256: Sha256 | Unavailable
     withheld: str | None = None
     """Why the patch is not in the archive; null where it is, or where there is nothing to keep."""
+    lfs_object_count: Count = 0
+    """Contents that the patch only names, since git-lfs keeps them elsewhere: without its store they are lost."""
+
+
+class UpstreamPart(Part):
+    """The remote branch that the branch follows, as last fetched."""
+
+    branch: str
+    """Such as `origin/main`."""
+    ahead: Count
+    """Commits that only the branch has."""
+    behind: Count
+    """Commits that only the upstream has."""
 
 
 class RemotePart(Part):
@@ -315,7 +287,9 @@ class SubmodulePart(Part):
     recorded_commit: CommitHash | Unavailable
     """What the commit of the outer repository asks for."""
     checked_out_commit: CommitHash | Unavailable
-    """Uncommitted changes inside a submodule are not looked at."""
+    """What the patch of its changes starts from."""
+    changes: ChangesPart | Unavailable
+    """Its tracked files that differ from its commit."""
 
 
 class RepositoryPart(Part):
@@ -329,10 +303,23 @@ class RepositoryPart(Part):
     commit: CommitPart | Unavailable
     branch: str | Unavailable
     dirty: bool | Unavailable
-    """Whether tracked files differ from the commit. Untracked files do not count."""
+    """Whether tracked files differ from the commit, those of submodules included. Untracked files do not count."""
+    upstream: UpstreamPart | Unavailable
+    on_remote: bool | Unavailable
+    """Whether a branch of a remote holds the commit, as far as was known here without asking the remote: others can
+    fetch it."""
+    operation: str | None
+    """What was begun and not ended: `merge`, `rebase`, `cherry-pick`, `revert`, `bisect`; null: nothing."""
+    shallow: bool | Unavailable
+    """Whether the history was cut off when it was cloned."""
+    sparse: bool | Unavailable
+    """Whether only a part of the tree is checked out."""
     changes: ChangesPart | Unavailable
     untracked: UntrackedPart | Unavailable
     patch: PatchPart | Unavailable
+    """`environment/uncommitted.patch`: without what changed inside of submodules."""
+    submodules_patch: PatchPart | Unavailable
+    """`environment/submodules.patch`: what changed inside of them, their paths seen from the top folder."""
     remotes: tuple[RemotePart, ...] | Unavailable
     submodules: tuple[SubmodulePart, ...] | Unavailable
     filters_off: tuple[str, ...] = ()

@@ -9,8 +9,9 @@ from archiver.records.base import Count, Part, Record, Sha256, Unavailable, UtcT
 StartKind = Literal["script", "module", "code", "standard_input", "interactive"]
 """How Python was started: `python file`, `python -m module`, `python -c code`, `python < file`, at a prompt."""
 
-SourceRole = Literal["entry", "module", "untracked"]
-"""Why a file belongs to the source: it was started, it was imported, or git does not track it yet."""
+SourceRole = Literal["entry", "cells", "module", "untracked"]
+"""Why a file belongs to the source: it was started, it holds the cells of a notebook, it was imported, or git does not
+track it yet."""
 
 
 class CommandPart(Part):
@@ -31,7 +32,7 @@ class CommandPart(Part):
 
 
 class SourceFilePart(Part):
-    """One copied file, byte for byte."""
+    """One copied file, byte for byte; the cells of a notebook are written as a script."""
 
     path: str
     """In the archive."""
@@ -45,7 +46,7 @@ class SourceFilePart(Part):
 
 
 class LeftOutPart(Part):
-    """A file that belongs to the source and was not copied."""
+    """A file that belongs to the source and was not copied, or a folder of such files (its path ends with `/`)."""
 
     original_path: str
     role: SourceRole
@@ -54,8 +55,24 @@ class LeftOutPart(Part):
     reason: str
 
 
+class NotebookPart(Part):
+    """The cells that IPython had run when training began, in a notebook or at its prompt, in the order in which they
+    were run; one that ran twice stands there twice. Secrets are replaced by `[redacted]`."""
+
+    cells: str | Unavailable
+    """Path in the archive of the script that holds them, each behind a line `# %% [number]`."""
+    cell_count: Count
+    left_out_count: Count
+    """The earliest cells, for want of room."""
+    redacted: bool
+    """Whether a secret was taken out."""
+    notebook: str | Unavailable
+    """Path of the notebook."""
+
+
 class SourceRecord(Record):
-    """`environment/source.json`: the entry script, the local modules it had imported, and untracked source files."""
+    """`environment/source.json`: the entry script or the cells of the notebook, the local modules that were imported,
+    and untracked source files."""
 
     KIND: ClassVar[str] = "source"
     kind: Literal["source"] = "source"
@@ -63,7 +80,9 @@ class SourceRecord(Record):
     root: str | Unavailable
     """The folder that `environment/source/` mirrors: the top of the repository, else the entry script's folder."""
     entry: str | Unavailable
-    """Path in the archive of what was started."""
+    """Path in the archive of what was started; in a notebook, of its cells."""
+    notebook: NotebookPart | None = None
+    """null: IPython did not run."""
     files: tuple[SourceFilePart, ...]
     total_bytes: Count
     left_out: tuple[LeftOutPart, ...]

@@ -1,4 +1,4 @@
-"""Work that may be slow and is not needed before the first step: each task on a daemon thread beside the training."""
+"""Work that may be slow and is not needed before the first step: tasks on daemon threads beside the training."""
 
 from __future__ import annotations
 
@@ -11,34 +11,65 @@ from archiver.layout import ArchiveFile
 
 
 class Task:
-    """A function that runs on a thread of its own, and its outcome."""
+    """Something to find out beside the training, and to publish as soon as it is found."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
+    def __init__(self, find: Callable[[], Any], publish: Callable[[Any], None] | None = None) -> None:
+        """`publish` gets what `find` returned: at once, so that a run that is killed later has it; where the task was
+        withheld by then, when its result is asked for."""
+        self._find: Callable[[], Any] | None = find
+        self._publish = publish
+        self._is_withheld = False
+        self._lock = threading.Lock()
         self._done = threading.Event()
         self._outcome: Any = None
         self._error: Exception | None = None
-        threading.Thread(target=self._run, name="archiver-background", daemon=True).start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Find and publish; the task keeps what is raised."""
         try:
-            self._outcome = self._function()
+            if self._find is not None:
+                self._outcome = self._find()
+            with self._lock:
+                if not self._is_withheld:
+                    self._publish_once()
         except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
             self._error = error
         finally:
-            del self._function  # and with it the data that it looked at
+            self._find = None  # and with it the data that it looked at
             self._done.set()
+
+    def _publish_once(self) -> None:
+        publish, self._publish = self._publish, None
+        if publish is not None:
+            publish(self._outcome)
+
+    def withhold(self) -> None:
+        """Publish nothing from the thread any more: the archive is about to be sealed. Returns when a publishing that
+        has begun is through."""
+        with self._lock:
+            self._is_withheld = True
 
     def is_done(self, patience_seconds: float | None) -> bool:
         """Wait for the end of the function, for ever with None; whether it has ended."""
         return self._done.wait(patience_seconds)
 
     def result(self) -> Any:
-        """Wait for the outcome; raises what the function raised."""
+        """Wait for the outcome, publish it if that was withheld; raises what finding or publishing raised."""
         self._done.wait()
         if self._error is not None:
             raise self._error
+        self._publish_once()
         return self._outcome
+
+
+def start(*tasks: Task) -> None:
+    """Run tasks one after the other on one thread: several at once would take turns with the training more often."""
+
+    def run_all() -> None:
+        for task in tasks:
+            task.run()
+
+    threading.Thread(target=run_all, name="archiver-background", daemon=True).start()
 
 
 @dataclass(frozen=True)

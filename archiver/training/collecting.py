@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from archiver import layout
@@ -13,14 +15,15 @@ from archiver.collect.identity import this_process
 from archiver.collect.packages import collect_packages
 from archiver.collect.processor import collect_cpu_details
 from archiver.collect.source import copy_source
-from archiver.collect.source_files import entry_file
-from archiver.collect.system import collect_system
-from archiver.records.base import Json, Unavailable, local_offset_seconds, utc_now
+from archiver.collect.source_files import folder_of, take_snapshot
+from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
+from archiver.records.base import Unavailable, local_offset_seconds, utc_now
+from archiver.records.environment import GitRecord
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
 from archiver.training.architecture import model_config
-from archiver.training.background import Job, Task
+from archiver.training.background import Job, Task, start
 from archiver.training.capture import FitCall
 from archiver.training.data_stats import collect_data
 from archiver.training.fit_config import optimizer_with_first_step, phase_config, with_first_step
@@ -32,6 +35,9 @@ from archiver.version import __version__
 
 PATIENCE_SECONDS = 0.0
 """How long the end of a training waits for the details of the CPU, which take a second to find."""
+
+_SYSTEM_LOCK = threading.Lock()
+"""Two threads add to the record of the system."""
 
 
 def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
@@ -75,31 +81,52 @@ def _run_record(session: Session) -> RunRecord:
 
 
 def _collect_environment(session: Session) -> None:
+    """At once what is quick, the rest beside the training, each record written as soon as it is known.
+
+    What runs is taken down now (`take_snapshot`); files and the repository are read within the first second.
+    """
     run = session.run
-    if session.attempt("system", lambda: _write_system(run), layout.SYSTEM):
-        details = Task(collect_cpu_details)
-        job = Job("cpu details", layout.SYSTEM, details, lambda found: _write_cpu_details(run, found), PATIENCE_SECONDS)
-        session.jobs.append(job)
-    session.attempt("packages", lambda: run.write(layout.PACKAGES, collect_packages()), layout.PACKAGES)
-    session.attempt("git", lambda: _write_git(run), layout.GIT)
-    session.attempt("source", lambda: run.write(layout.SOURCE, copy_source(run.path)), layout.SOURCE)
+    is_known = session.attempt("system", lambda: _write_system(run), layout.SYSTEM)
+    snapshot = take_snapshot()
+    source = Task(lambda: copy_source(run.path, snapshot=snapshot), _writer(run, layout.SOURCE))
+    git = Task(lambda: collect_git(folder_of(snapshot)), partial(_write_git, run))
+    jobs = [Job("source", layout.SOURCE, source), Job("git", layout.GIT, git)]
+    if is_known:
+        jobs.append(Job("devices", layout.SYSTEM, Task(_find_devices, partial(_add_to_system, run))))
+    jobs.append(Job("packages", layout.PACKAGES, Task(collect_packages, _writer(run, layout.PACKAGES))))
+    start(*(job.task for job in jobs))
+    if is_known:
+        details = Task(lambda: {"cpu_details": collect_cpu_details()}, partial(_add_to_system, run))
+        start(details)
+        jobs.append(Job("cpu details", layout.SYSTEM, details, patience_seconds=PATIENCE_SECONDS))
+    session.jobs += jobs
+
+
+def _writer(run: Run, file: layout.RecordFile[Any]) -> Callable[[Any], None]:
+    return lambda record: run.write(file, record)
 
 
 def _write_system(run: Run) -> bool:
     not_yet = Unavailable(unavailable="the training ended before it was known")
-    run.write(layout.SYSTEM, collect_system(run.path, framework_state(), not_yet))
+    system = collect_system(run.path, framework_state(), cpu_details=not_yet, gpus=not_yet, numeric_libraries=not_yet)
+    run.write(layout.SYSTEM, system)
     return True
 
 
-def _write_cpu_details(run: Run, details: Json | Unavailable) -> None:
-    run.write(layout.SYSTEM, run.read(layout.SYSTEM).model_copy(update={"cpu_details": details}))
+def _find_devices() -> dict[str, Any]:
+    return {"gpus": collect_gpus(), "numeric_libraries": collect_numeric_libraries()}
 
 
-def _write_git(run: Run) -> None:
-    entry = entry_file()
-    record, patch = collect_git(entry.parent if isinstance(entry, Path) else Path.cwd())
-    if patch:
-        files.write_bytes(run.path_of(layout.PATCH), patch)
+def _add_to_system(run: Run, found: dict[str, Any]) -> None:
+    with _SYSTEM_LOCK:
+        run.write(layout.SYSTEM, run.read(layout.SYSTEM).model_copy(update=found))
+
+
+def _write_git(run: Run, found: tuple[GitRecord, bytes, bytes]) -> None:
+    record, patch, submodules_patch = found
+    for file, data in ((layout.PATCH, patch), (layout.SUBMODULES_PATCH, submodules_patch)):
+        if data:
+            files.write_bytes(run.path_of(file), data)
     run.write(layout.GIT, record)
 
 
@@ -138,7 +165,9 @@ def _complete_configs(session: Session, model: Any) -> None:
             records["optimizer config"][-1] = optimizer_with_first_step(records["optimizer config"][-1], model)
             _write_optimizer_config(session)
 
-    session.jobs.append(Job("resolved configs", layout.TRAIN_CONFIG, Task(complete)))
+    task = Task(complete)
+    start(task)
+    session.jobs.append(Job("resolved configs", layout.TRAIN_CONFIG, task))
 
 
 def _belongs(parts: list[Any], phase: int) -> bool:

@@ -11,7 +11,7 @@ from archiver.collect.samples import MAXIMAL_SAMPLES
 from archiver.collect.splits import DescribedSplit, dataset_stats, role_and_phase, split_name
 from archiver.records.base import Unavailable
 from archiver.records.dataset import DatasetStats, SplitPart
-from archiver.training.background import Job, Task
+from archiver.training.background import Job, Task, start
 from archiver.training.capture import FitCall
 from archiver.training.datasets import Data, describe_split
 from archiver.training.leaks import leaks
@@ -34,8 +34,9 @@ def collect_data(session: Session, call: FitCall) -> None:
             session.splits[split_name(role, phase)] = _describe(session, role, data, sizes.get(role))
         write_dataset_stats(session)
 
-    job = Job("dataset stats", layout.DATASET_STATS, Task(describe), lambda _: _complete(session, phase))
-    session.jobs.append(job)
+    task = Task(describe)
+    start(task)
+    session.jobs.append(Job("dataset stats", layout.DATASET_STATS, task, lambda _: _complete(session, phase)))
 
 
 def _seen_data(call: FitCall) -> dict[str, Data]:

@@ -304,6 +304,7 @@ class Session:
             if job.task.is_done(job.patience_seconds):
                 self.attempt(job.step, job.finish, job.file)
             else:
+                job.task.withhold()
                 self.jobs.append(job)
 
     def write_pending(self) -> None:

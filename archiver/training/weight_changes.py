@@ -30,7 +30,7 @@ from archiver.records.model import ChangePart, LayerChange, PhaseWeights
 from archiver.storage import files
 from archiver.training import weights
 from archiver.training.architecture import weights_bytes
-from archiver.training.background import Task
+from archiver.training.background import Task, start
 from archiver.training.names import Names, names_of
 
 MAXIMAL_KEPT_BYTES = 1 << 30
@@ -68,6 +68,7 @@ class InitialWeights:
             memory = mmap.mmap(-1, max(1, total_bytes))  # goes back to the system as a whole, as a heap does not
             self._copy(model, memory)
             self._task = Task(lambda: self._write(memory))
+            start(self._task)
         except BaseException:
             self._remove()
             raise

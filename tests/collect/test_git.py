@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
-from archiver.collect.git import collect_git, holds_secret, repository_root, untracked_files
+import archiver
+from archiver.collect.git import collect_git, untracked_files
+from archiver.collect.git_commands import repository_root
+from archiver.collect.git_patch import holds_secret
 from archiver.records.base import Unavailable
-from archiver.records.environment import GitRecord, PatchPart, RepositoryPart
+from archiver.records.environment import GitRecord, PatchPart, RepositoryPart, UpstreamPart
 from archiver.storage.digests import sha256_of
 
 Git = Callable[..., str]
@@ -24,7 +27,7 @@ TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
 
 
 def collected(folder: Path, **options: Any) -> tuple[RepositoryPart, bytes]:
-    record, patch = collect_git(folder, **options)
+    record, patch, _ = collect_git(folder, **options)
     assert isinstance(record.repository, RepositoryPart), record
     assert GitRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record
     return record.repository, patch
@@ -275,7 +278,7 @@ def test_a_huge_patch_is_left_out_with_its_size(git: Git, repository: Path) -> N
 
 def test_no_repository(git: Git, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "not there"):
-        record, patch = collect_git(folder)
+        record, patch, _ = collect_git(folder)
         assert patch == b""
         assert isinstance(record.repository, Unavailable)
         assert record.git_version == git(tmp_path, "--version").removeprefix("git version ")
@@ -285,7 +288,7 @@ def test_no_repository(git: Git, tmp_path: Path) -> None:
 
 def test_no_git_program(repository: Path, tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from archiver.collect.git import collect_git as c; r, p = c(Path('.'));"
+        "from pathlib import Path; from archiver.collect.git import collect_git as c; r, p, _ = c(Path('.'));"
         "print(r.git_version.unavailable, '|', r.repository.unavailable, '|', p)"
     )
     environment = os.environ | {"PATH": str(tmp_path)}
@@ -360,34 +363,187 @@ def test_a_linked_worktree(git: Git, repository: Path, tmp_path: Path) -> None:
 
 
 def test_submodules(git: Git, repository: Path, tmp_path: Path) -> None:
-    outer = tmp_path / "outer"
-    outer.mkdir()
-    git(outer, "init", "-q")
-    git(outer, "submodule", "--quiet", "add", str(repository), "libs/inner")
-    git(outer, "config", "-f", ".gitmodules", "submodule.libs/inner.url", "https://ada:hunter2@h/inner.git")
-    git(outer, "commit", "-q", "-a", "-m", "outer")
-    first = git(outer / "libs" / "inner", "rev-parse", "HEAD")
-    git(outer / "libs" / "inner", "commit", "-q", "--allow-empty", "-m", "next")
-    (outer / "libs" / "inner" / "train.py").write_text("changed\n")
+    outer = outer_repository(git, repository, tmp_path)
+    inner_folder = outer / "libs" / "inner"
+    first = git(inner_folder, "rev-parse", "HEAD")
+    git(inner_folder, "commit", "-q", "--allow-empty", "-m", "next")
     part, patch = collected(outer)
     (submodule,) = part.submodules  # type: ignore[misc]
     assert (submodule.path, submodule.url) == ("libs/inner", "https://h/inner.git")
     assert submodule.recorded_commit == first
-    assert submodule.checked_out_commit == git(outer / "libs" / "inner", "rev-parse", "HEAD") != first
+    assert submodule.checked_out_commit == git(inner_folder, "rev-parse", "HEAD") != first
+    assert submodule.changes.count == 0  # type: ignore[union-attr]
     assert [entry.path for entry in part.changes.entries] == ["libs/inner"]  # type: ignore[union-attr]
     assert patch == b""
-    inner, inner_patch = collected(outer / "libs" / "inner")
+    (inner_folder / "train.py").write_text("changed\n")
+    inner, inner_patch = collected(inner_folder)
     assert inner.layout == "submodule"
     assert b"+changed" in inner_patch
-    shutil.rmtree(outer / "libs" / "inner")
-    (outer / "libs" / "inner").mkdir()
-    (absent,) = collected(outer)[0].submodules  # type: ignore[misc]
+    shutil.rmtree(inner_folder)
+    inner_folder.mkdir()
+    part, _ = collected(outer)
+    (absent,) = part.submodules  # type: ignore[misc]
     assert isinstance(absent.checked_out_commit, Unavailable)
+    assert isinstance(absent.changes, Unavailable)
+    assert part.submodules_patch == PatchPart(size_bytes=0, sha256=sha256_of(b""))
+
+
+def outer_repository(git: Git, inner: Path, folder: Path, name: str = "outer", path: str = "libs/inner") -> Path:
+    outer = folder / name
+    outer.mkdir()
+    git(outer, "init", "-q")
+    (outer / "main.py").write_text("1\n")
+    git(outer, "add", "main.py")
+    git(outer, "submodule", "--quiet", "add", str(inner), path)
+    git(outer, "config", "-f", ".gitmodules", f"submodule.{path}.url", "https://ada:hunter2@h/inner.git")
+    git(outer, "commit", "-q", "-a", "-m", "outer")
+    return outer
+
+
+def test_changes_inside_of_submodules(git: Git, repository: Path, tmp_path: Path) -> None:
+    """The patch of all submodules, one inside another, applied back at the top gives the same files."""
+    middle = outer_repository(git, repository, tmp_path, "middle", "deep näme")
+    git(middle, "config", "-f", ".gitmodules", "submodule.deep näme.url", str(repository))
+    git(middle, "commit", "-q", "-a", "-m", "local")
+    outer = outer_repository(git, middle, tmp_path)
+    git(outer, "config", "-f", ".gitmodules", "submodule.libs/inner.url", str(middle))
+    git(outer, "commit", "-q", "-a", "-m", "local")
+    git(outer, "submodule", "--quiet", "update", "--init", "--recursive")
+    git(tmp_path, "clone", "-q", "--recurse-submodules", str(outer), "clone")
+    clean, _ = collected(outer)
+    assert (clean.dirty, [part.path for part in clean.submodules]) == (False, ["libs/inner", "libs/inner/deep näme"])  # type: ignore[union-attr]
+    names = {
+        "libs/inner/main.py": b"2\n",
+        "libs/inner/deep näme/train.py": b"print('two')\n",
+        "libs/inner/deep näme/data.bin": random.Random(3).randbytes(5000),
+        "libs/inner/new.py": b"3\n",
+    }
+    for name, data in names.items():
+        (outer / name).write_bytes(data)
+    git(outer / "libs" / "inner", "add", "new.py")
+    record, patch, inner_patch = collect_git(outer)
+    part = record.repository
+    assert isinstance(part, RepositoryPart)
+    assert (part.dirty, patch) == (True, b"")
+    assert part.submodules_patch == PatchPart(size_bytes=len(inner_patch), sha256=sha256_of(inner_patch))
+    assert [each.changes.count for each in part.submodules] == [2, 2]  # type: ignore[union-attr]
+    subprocess.run(["git", "apply"], cwd=tmp_path / "clone", input=inner_patch, check=True, capture_output=True)
+    for name, data in names.items():
+        assert (tmp_path / "clone" / name).read_bytes() == data
+    (outer / "libs" / "inner" / "main.py").write_text(f"key = '{TOKEN}'\n")
+    record, _, inner_patch = collect_git(outer)
+    assert inner_patch == b""
+    assert TOKEN not in record.model_dump_json()
+    assert "withheld" in record.repository.submodules_patch.unavailable  # type: ignore[union-attr]
+
+
+def test_odd_names_in_the_patch(git: Git, repository: Path, tmp_path: Path) -> None:
+    names = ["line\nfeed", 'tab\tand "quotes"', os.fsdecode(b"no-\xff-text"), "-option", "a b/c\\d"]
+    for name in names:
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("1\n")
+    git(repository, "add", "--all")
+    git(repository, "commit", "-q", "-m", "names")
+    commit = git(repository, "rev-parse", "HEAD")
+    for name in names:
+        (repository / name).write_text("2\n")
+    part, patch = collected(repository)
+    assert part.changes.count == len(names)  # type: ignore[union-attr]
+    assert "no-\\udcff-text" in {entry.path for entry in part.changes.entries}  # type: ignore[union-attr]
+    assert apply_back(git, repository, patch, commit, tmp_path / "clone") == tree(git, repository)
+
+
+def test_upstream_and_remotes_as_last_fetched(git: Git, repository: Path, tmp_path: Path) -> None:
+    part, _ = collected(repository)
+    assert "follows none" in part.upstream.unavailable  # type: ignore[union-attr]
+    assert part.on_remote is False
+    git(tmp_path, "clone", "-q", str(repository), "clone")
+    clone = tmp_path / "clone"
+    part, _ = collected(clone)
+    assert part.upstream == UpstreamPart(branch="origin/main", ahead=0, behind=0)
+    assert (part.on_remote, part.shallow, part.sparse, part.operation) == (True, False, False, None)
+    for _ in range(2):
+        git(clone, "commit", "-q", "--allow-empty", "-m", "mine")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "theirs")
+    git(clone, "fetch", "-q")
+    part, _ = collected(clone)
+    assert part.upstream == UpstreamPart(branch="origin/main", ahead=2, behind=1)
+    assert part.on_remote is False
+    git(clone, "checkout", "-q", "--detach", "origin/main")
+    part, _ = collected(clone)
+    assert part.on_remote is True
+    assert isinstance(part.upstream, Unavailable)
+
+
+def test_a_shallow_and_sparse_clone(git: Git, repository: Path, tmp_path: Path) -> None:
+    (repository / "part").mkdir()
+    (repository / "part" / "a.py").write_text("1\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "part")
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{repository}", "clone")
+    clone = tmp_path / "clone"
+    git(clone, "sparse-checkout", "set", "part")
+    part, patch = collected(clone)
+    assert (part.shallow, part.sparse, part.dirty, patch) == (True, True, False, b"")
+    (clone / "part" / "a.py").write_text("2\n")
+    _, patch = collected(clone)
+    assert b"+2" in patch
+    assert b"deleted" not in patch
+
+
+def test_what_is_half_done(git: Git, repository: Path) -> None:
+    def begin(*arguments: str) -> str | None:
+        subprocess.run(["git", *arguments], cwd=repository, capture_output=True, check=False)
+        return collected(repository)[0].operation
+
+    for branch in ("other", "main"):
+        git(repository, "checkout", "-q", "-B", branch, "main")
+        (repository / "train.py").write_text(f"print({branch!r})\n")
+        git(repository, "commit", "-q", "-a", "-m", branch)
+    assert begin("merge", "other") == "merge"
+    assert begin("merge", "--abort") is None
+    assert begin("rebase", "other") == "rebase"
+    assert begin("rebase", "--abort") is None
+    assert begin("cherry-pick", "other") == "cherry-pick"
+    assert begin("cherry-pick", "--abort") is None
+    assert begin("revert", "main~1") == "revert"
+    assert begin("revert", "--abort") is None
+    assert begin("bisect", "start") == "bisect"
+
+
+def test_objects_of_lfs_are_counted(git: Git, repository: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n"
+    (repository / "weights.bin").write_text(pointer.format("a" * 64))
+    git(repository, "add", "weights.bin")
+    git(repository, "commit", "-q", "-m", "pointer")
+    assert patch_of(collected(repository)[0]).lfs_object_count == 0
+    (repository / "weights.bin").write_text(pointer.format("b" * 64))
+    part, patch = collected(repository)
+    assert patch_of(part).lfs_object_count == 1
+    assert b"+oid sha256:bbb" in patch
+
+
+def test_while_python_ends(repository: Path) -> None:
+    """No thread can be started then (Python 3.12 refuses), and GitPython's limit of time needs one."""
+    code = (
+        "import atexit, threading; from pathlib import Path; from archiver.collect.git import collect_git\n"
+        "def late():\n"
+        "    def refuse(*arguments): raise RuntimeError('cannot start new thread at interpreter shutdown')\n"
+        "    threading.Thread.start = refuse\n"
+        "    print(collect_git(Path('.'))[0].model_dump_json(by_alias=True))\n"
+        "atexit.register(late)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(archiver.__file__).parents[1])}
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env=environment, check=True, capture_output=True
+    ).stdout
+    record = GitRecord.model_validate_json(output)
+    assert record.repository.commit.subject == "First things first"  # type: ignore[union-attr]
 
 
 def test_a_repository_of_somebody_else(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    record, patch = collect_git(repository)
+    record, patch, _ = collect_git(repository)
     assert patch == b""
     assert "belongs to another user" in record.repository.unavailable  # type: ignore[union-attr]
     assert repository_root(repository) is None
@@ -418,7 +574,7 @@ def test_remotes_are_redacted(git: Git, repository: Path) -> None:
     git(repository, "remote", "set-url", "--push", "origin", "git@github.com:o/r.git")
     git(repository, "remote", "add", "a.b", "https://u:hunter2@h/r?token=hunter2")
     git(repository, "config", "url.https://u:hunter2@github.com/.insteadOf", "https://github.com/")
-    record, _ = collect_git(repository)
+    record, _, _ = collect_git(repository)
     assert TOKEN not in record.model_dump_json()
     assert "hunter2" not in record.model_dump_json()
     remotes = {remote.name: remote for remote in collected(repository)[0].remotes}  # type: ignore[union-attr]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from archiver.collect import gpus
 from archiver.collect.gpus import collect_gpus, may_have_gpus
 from archiver.records.base import Unavailable
-from archiver.records.environment import GpusPart
+from archiver.records.machine import GpusPart
 
 
 @pytest.mark.skipif(may_have_gpus(), reason="there is an NVIDIA driver")
@@ -64,6 +66,22 @@ def fake_nvml() -> Any:
         nvmlDeviceGetEnforcedPowerLimit=lambda handle: 700_000,
         nvmlDeviceGetMaxClockInfo=lambda handle, clock: 1980,
         nvmlDeviceGetTemperature=refuse,
+        NVML_CLOCK_MEM=2,
+        nvmlDeviceGetClockInfo=lambda handle, clock: 345,
+        nvmlDeviceGetMigMode=lambda handle: [0, 0],
+        nvmlDeviceGetEccMode=lambda handle: [1, 1],
+        nvmlDeviceGetPowerUsage=lambda handle: 76_543,
+        nvmlDeviceGetCurrentClocksThrottleReasons=lambda handle: 0x25,
+        nvmlDeviceGetComputeMode=lambda handle: 3,
+        nvmlDeviceGetPersistenceMode=lambda handle: 1,
+        nvmlDeviceGetComputeRunningProcesses=lambda handle: [
+            SimpleNamespace(pid=pid) for pid in (os.getpid(), 1, 1, 2)
+        ],
+        nvmlDeviceGetCurrPcieLinkGeneration=lambda handle: 4,
+        nvmlDeviceGetCurrPcieLinkWidth=lambda handle: 8,
+        nvmlDeviceGetMaxPcieLinkGeneration=lambda handle: 5,
+        nvmlDeviceGetMaxPcieLinkWidth=lambda handle: 16,
+        nvmlDeviceGetVbiosVersion=lambda handle: "96.00.A5.00.01",
     )
 
 
@@ -76,3 +94,36 @@ def test_units_and_what_a_device_does_not_tell() -> None:
     assert device.power_limit_watts == 700
     assert device.maximal_frequency_hertz == 1.98e9
     assert device.temperature_celsius == Unavailable(unavailable="Not Supported")
+    assert (device.multi_instance, device.error_correction, device.persistence_mode) == (False, True, True)
+    assert (device.power_watts, device.frequency_hertz) == (76.543, 3.45e8)
+    assert device.slowed_down_by == ("idle", "power cap", "heat")
+    assert device.compute_mode == "exclusive process"
+    assert device.other_processes == 2
+    assert (device.pci_link, device.firmware) == ("4 x8 of 5 x16", "96.00.A5.00.01")
+    assert isinstance(device.numa_node, Unavailable), "an old binding has no such function"
+
+
+def test_the_stand_in_has_the_names_of_the_real_one() -> None:
+    import pynvml
+
+    assert [name for name in vars(fake_nvml()) if not hasattr(pynvml, name)] == []
+    assert (pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM, pynvml.NVML_TEMPERATURE_GPU) == (1, 2, 0)
+    assert gpus._SLOWING[pynvml.nvmlClocksEventReasonSwThermalSlowdown] == "heat"
+    assert gpus._COMPUTE_MODES[pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS] == "exclusive process"
+
+
+def test_devices_on_the_bus(tmp_path: Path) -> None:
+    drivers = tmp_path / "drivers" / "amdgpu"
+    drivers.mkdir(parents=True)
+    for address, kind, vendor in (("0000:03:00.0", "0x038000", "0x1002"), ("0000:00:1f.2", "0x010601", "0x8086"),
+                                  ("0000:01:00.0", "0x030200", "0xabcd")):  # fmt: skip
+        folder = tmp_path / "devices" / address
+        folder.mkdir(parents=True)
+        for name, text in (("class", kind), ("vendor", vendor), ("device", "0x740c")):
+            (folder / name).write_text(text + "\n")
+    (tmp_path / "devices" / "0000:03:00.0" / "driver").symlink_to(drivers)
+    other, amd = gpus.collect_pci_devices(tmp_path / "devices")
+    assert (amd.address, amd.vendor, amd.device, amd.driver) == ("0000:03:00.0", "AMD", "0x740c", "amdgpu")
+    assert other.vendor == "0xabcd"
+    assert isinstance(other.driver, Unavailable)
+    assert isinstance(gpus.collect_pci_devices(tmp_path / "none"), Unavailable)

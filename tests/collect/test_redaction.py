@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from archiver.collect.redaction import (
     REDACTED,
-    allowed_environment,
     hide_home,
     is_secret_name,
     redact_arguments,
@@ -23,6 +22,7 @@ from archiver.collect.redaction import (
     redact_remote,
     redact_text,
 )
+from archiver.collect.variables import allowed_environment
 
 BODY = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
 

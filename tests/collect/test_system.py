@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -10,18 +11,27 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from archiver.collect.processor import collect_cpu_details, collect_processor
+import archiver
+from archiver.collect.memory import collect_memory
+from archiver.collect.processor import cache_sizes, collect_cpu_details, collect_processor, numa_nodes
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
-from archiver.records.environment import DiskPart, SystemRecord
+from archiver.records.environment import SystemRecord
+from archiver.records.machine import DiskPart
 from archiver.testing.framework import framework_part
 
-CODE = "from archiver.collect.system import collect_system; print(collect_system().model_dump_json(by_alias=True))"
+ROOT = Path(archiver.__file__).parents[1]
+CODE = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); from archiver.collect.system import collect_system;"
+    "print(collect_system().model_dump_json(by_alias=True))"
+)
 
 
 def in_a_process(*options: str, **variables: str) -> SystemRecord:
@@ -49,8 +59,76 @@ def test_values_against_the_truth(tmp_path: Path) -> None:
     assert (record.process.limits["open_files"].soft, record.process.limits["open_files"].hard) == (soft, hard)
     assert record.python.version == platform.python_version()
     assert len(record.python.path) == len(sys.path)
+    assert members(record.processor.usable_core_list) == os.sched_getaffinity(0)
+    assert record.process.nice == os.nice(0)
+    assert record.process.thread_count == psutil.Process().num_threads()
+    assert record.process.open_file_count == pytest.approx(psutil.Process().num_fds(), abs=1)
+    assert record.process.rss_bytes == pytest.approx(psutil.Process().memory_info().rss, rel=0.2)
+    assert record.process.oom_score_adjustment == int(Path("/proc/self/oom_score_adj").read_text())
+    assert record.python.virtual_environment == ("venv" if sys.prefix != sys.base_prefix else None)
+    assert record.python.warning_options == tuple(sys.warnoptions)
+    assert "pytest" in record.machine.runs_in
     assert record.framework == framework_part()
     assert record.cpu_details == Unavailable(unavailable="was not asked for")
+
+
+def members(ranges: object) -> set[int]:
+    pieces = [piece.split("-") for piece in str(ranges).split(",")]
+    return {number for piece in pieces for number in range(int(piece[0]), int(piece[-1]) + 1)}
+
+
+@pytest.mark.skipif(not shutil.which("lscpu"), reason="needs lscpu")
+def test_the_processor_against_lscpu() -> None:
+    output = subprocess.run(["lscpu", "--json"], check=True, capture_output=True, env={"LC_ALL": "C"}).stdout
+
+    def fields(nodes: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+        for node in nodes:
+            yield node["field"].rstrip(":"), node["data"]
+            yield from fields(node.get("children", []))
+
+    truth = dict(fields(json.loads(output)["lscpu"]))
+    part = collect_processor()
+    assert part.model == truth["Model name"]
+    if "Socket(s)" in truth:
+        assert part.sockets == int(truth["Socket(s)"])
+    if "CPU family" in truth:
+        assert part.family_model_stepping == (truth["CPU family"], truth["Model"], truth["Stepping"])
+    if "NUMA node0 CPU(s)" in truth:
+        assert members(part.numa_nodes[0].cores) == members(truth["NUMA node0 CPU(s)"])  # type: ignore[index]
+
+
+def test_caches_and_nodes_as_the_kernel_lists_them(tmp_path: Path) -> None:
+    for index, (level, kind, size) in enumerate(
+        (("1", "Data", "48K"), ("1", "Instruction", "32K"), ("3", "Unified", "96M"))
+    ):
+        folder = tmp_path / "cache" / f"index{index}"
+        folder.mkdir(parents=True)
+        for name, text in (("level", level), ("type", kind), ("size", size)):
+            (folder / name).write_text(text + "\n")
+    assert cache_sizes(tmp_path) == {"L1 data": 48 << 10, "L1 instruction": 32 << 10, "L3": 96 << 20}
+    for number, cores in ((0, "0-15"), (10, "16-31")):
+        (tmp_path / f"node{number}").mkdir()
+        (tmp_path / f"node{number}" / "cpulist").write_text(cores + "\n")
+        (tmp_path / f"node{number}" / "meminfo").write_text(f"Node {number} MemTotal:       1024 kB\n")
+    assert [(node.node, node.cores, node.memory_bytes) for node in numa_nodes(tmp_path)] == [
+        (0, "0-15", 1 << 20), (10, "16-31", 1 << 20),
+    ]  # fmt: skip
+
+
+def test_how_the_kernel_deals_with_memory(tmp_path: Path) -> None:
+    for name, text in {
+        "proc/pressure/memory": "some avg10=1.25 avg60=0.00 avg300=0.00 total=9\nfull avg10=0.00\n",
+        "proc/sys/vm/nr_hugepages": "16\n", "proc/sys/vm/swappiness": "60\n", "proc/sys/vm/overcommit_memory": "2\n",
+        "sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never\n",
+    }.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    part = collect_memory(tmp_path)
+    assert (part.pressure_percent, part.transparent_huge_pages, part.overcommit) == (1.25, "always", "never")
+    assert (part.huge_pages_reserved, part.swappiness) == (16, 60)
+    nothing = collect_memory(tmp_path / "none")
+    assert isinstance(nothing.transparent_huge_pages, Unavailable)
+    assert isinstance(nothing.overcommit, Unavailable)
 
 
 @pytest.mark.skipif(not shutil.which("df"), reason="needs df")
