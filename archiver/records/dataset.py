@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable
+from archiver.records.data_source import DataSource
 
 DataKind = Literal["arrays", "array_batches", "tf_data", "pydataset", "generator", "other"]
 
@@ -51,3 +52,5 @@ class DatasetStats(Record):
     class_names: tuple[str, ...] | None = None
     source: Json = None
     """What the user said with `dataset_source=`."""
+    source_files: tuple[DataSource, ...] | Unavailable = Unavailable(unavailable="no file or folder was named")
+    """The files and folders that `source` names, and what the data sets tell of theirs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from archiver.collect.source import copy_source
 from archiver.collect.source_files import entry_file
 from archiver.collect.system import collect_system
 from archiver.records.base import Json, Unavailable, local_offset_seconds, utc_now
+from archiver.records.dataset import DatasetStats
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
@@ -25,6 +27,7 @@ from archiver.training.capture import FitCall
 from archiver.training.datasets import Data, dataset_stats, describe_split
 from archiver.training.framework import framework_state
 from archiver.training.session import Session
+from archiver.training.sources import describe_beside
 from archiver.version import __version__
 
 PATIENCE_SECONDS = 0.1
@@ -135,6 +138,7 @@ def _collect_data(session: Session, call: FitCall) -> None:
             session.splits[name] = describe_split(*data)
         write_dataset_stats(session)
 
+    _collect_sources(session, splits)
     session.jobs.append(Job("dataset stats", layout.DATASET_STATS, Task(describe)))
 
 
@@ -147,8 +151,29 @@ def _seen_data(call: FitCall) -> dict[str, Data]:
     return {name: data for name, data in seen.items() if data[0] is not None}
 
 
+def _collect_sources(session: Session, splits: dict[str, Data]) -> None:
+    """The files behind the data are read beside the training, by a thread that also writes the record."""
+    inputs = {name: data[0] for name, data in splits.items()}
+
+    def begin() -> None:
+        job = describe_beside(session, inputs, lambda: write_dataset_stats(session))
+        if job is not None:
+            session.jobs.append(job)
+
+    session.attempt("data sources", begin, layout.DATASET_STATS)
+
+
+_WRITING = threading.Lock()
+"""Of two threads with news of the data, each writes what both have found."""
+
+
+def current_dataset_stats(session: Session) -> DatasetStats:
+    """The record of all splits and sources known so far."""
+    stats = dataset_stats(dict(session.splits), session.class_names, session.options.dataset_source)
+    return stats.model_copy(update={"source_files": session.sources.record(stats.class_names)})
+
+
 def write_dataset_stats(session: Session) -> None:
-    """Write the record of all splits known so far."""
-    options = session.options
-    stats = dataset_stats(session.splits, session.class_names, options.dataset_source)
-    session.run.write(layout.DATASET_STATS, stats)
+    """Write the record of all splits and sources known so far."""
+    with _WRITING:
+        session.run.write(layout.DATASET_STATS, current_dataset_stats(session))

@@ -14,8 +14,7 @@ from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
 from archiver.sealing import changing
 from archiver.training.capture import is_being_fitted
-from archiver.training.collecting import write_dataset_stats
-from archiver.training.datasets import dataset_stats
+from archiver.training.collecting import current_dataset_stats, write_dataset_stats
 from archiver.training.evaluation import (
     Evaluation,
     check_class_names,
@@ -106,7 +105,7 @@ def _timeless(results: Results) -> bytes:
 
 
 def _same_stats(session: Session, stats: DatasetStats) -> bool:
-    wanted = dataset_stats(session.splits, session.class_names, session.options.dataset_source)
+    wanted = current_dataset_stats(session)
     return document_bytes(stats.model_copy(update={"schema_reference": ""})) == document_bytes(wanted)
 
 

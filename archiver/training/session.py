@@ -32,6 +32,7 @@ from archiver.training.checkpoints import save_checkpoint
 from archiver.training.describing import model_config
 from archiver.training.models import save_models
 from archiver.training.options import Options
+from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Session:
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
         self.splits: dict[str, Any] = {}
         self.class_names = options.class_names
+        self.sources = Sources()
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.unfinished: list[Run] = []

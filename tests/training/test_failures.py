@@ -65,8 +65,8 @@ def reference(patience, tmp_path_factory):
 
 STEPS = (
     "advice", "watch", "stop reason", "unseal", "run record", "system", "packages", "git", "source", "cpu details",
-    "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
-    "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
+    "model config", "train config", "optimizer config", "preprocessing", "data sources", "dataset stats", "step trace",
+    "best weights", "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
 )  # fmt: skip
 
 
