@@ -75,19 +75,23 @@ class FolderReader:
         refusal = self._limits.reserve(listing.file_count, listing.total_bytes)
         if refusal is not None:
             return refusal
-        digest, again, file_count = hashlib.sha256(), Listing(), 0
+        digest, file_count = hashlib.sha256(), 0
         try:
             for file in walk(self._root, Tally(), self._limits):
-                again.add(file)
                 self._limits.check()
                 digest.update(self._line(file))
                 file_count += 1
+            is_changed = self._is_changed()
         except CutShortError as error:
             reason = f"{error} ({file_count:,} of {listing.file_count:,} files were)"
             return Unavailable(unavailable=reason)
-        if (again.sha256(), again.newest_ns) != (listing.sha256(), listing.newest_ns):
-            return Unavailable(unavailable="the folder was changed while it was read")
-        return digest.hexdigest()
+        return Unavailable(unavailable="the folder was changed while it was read") if is_changed else digest.hexdigest()
+
+    def _is_changed(self) -> bool:
+        now = Listing()
+        for file in walk(self._root, Tally(), self._limits):
+            now.add(file)
+        return (now.sha256(), now.newest_ns) != (self._listing.sha256(), self._listing.newest_ns)
 
     def _line(self, file: FoundFile) -> bytes:
         image = self._inspection if self._inspection is not None and self._inspection.is_image(file) else None

@@ -47,15 +47,16 @@ def describe_path(named: NamedPath, limits: Limits) -> SourcePart | None:
     try:
         status = os.stat(named.path)
         real = os.path.realpath(named.path, strict=True)
+        if stat.S_ISDIR(status.st_mode):
+            os.scandir(real).close()
     except OSError as error:
         is_there = os.path.lexists(named.path)
         if not named.is_surely_path and not is_there:
             return None
-        return _not_described(named, (error.strerror or str(error)) + (": a link to nothing" if is_there else ""))
+        is_dangling = is_there and isinstance(error, FileNotFoundError)
+        return _not_described(named, "is a link to nothing" if is_dangling else error.strerror or str(error))
     root, resolves_to = os.fsencode(real), None if real == named.path else visible(real)
     if stat.S_ISDIR(status.st_mode):
-        if not os.access(root, os.R_OK | os.X_OK):
-            return _not_described(named, "the folder is not permitted to be listed")
         return describe_folder(named, root, resolves_to, limits)
     if stat.S_ISREG(status.st_mode):
         return _describe_file(named, root, resolves_to, limits)
