@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -21,6 +24,10 @@ PATIENCE_SECONDS = 2.0
 """How long the end of a training waits for the content of the data to be read; enough for one to four gigabytes."""
 GRACE_SECONDS = 1.0
 """How long it then waits for the reading to stop, which takes one block of one file."""
+
+NICENESS = 10
+"""By how much the reading thread stands back; without it, training in tiny steps on all cores took 1.8 times as long
+while a folder of small images was read, with it 1.0 to 1.5 times."""
 
 NOTHING_NAMED = Unavailable(unavailable="no file or folder was named")
 NOT_YET = Unavailable(unavailable="the training ended before it was known")
@@ -107,6 +114,7 @@ def describe_beside(session: RunWithSources, inputs: Mapping[str, Any], write: C
     before = sources.described if sources.is_complete else ()
 
     def find(stop: threading.Event) -> tuple[tuple[SourcePart, ...], tuple[ListedFilesPart, ...], bool]:
+        _stand_back()
         described = _describe(before, paths, listed, Limits(stop))
         parts = tuple(describe_listed(each, names_the_classes=each is naming) for each in listed)
         return described, parts, not stop.is_set()
@@ -117,6 +125,14 @@ def describe_beside(session: RunWithSources, inputs: Mapping[str, Any], write: C
         write()
 
     return Job("data sources", layout.DATASET_STATS, StoppableTask(find, publish), patience_seconds=PATIENCE_SECONDS)
+
+
+def _stand_back() -> None:
+    """Lower the priority of the calling thread; on Linux each thread has its own."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS))
 
 
 def _take_class_names(session: RunWithSources, listed: Sequence[ListedFiles]) -> ListedFiles | None:
