@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable
+from archiver.records.data_source import DataSource
 
 DataKind = Literal["arrays", "array_batches", "tf_data", "pydataset", "generator", "other"]
 
@@ -216,6 +217,8 @@ class DatasetStats(Record):
     class_names: tuple[str, ...] | None = None
     source: Json = None
     """What the user said with `dataset_source=`."""
+    source_files: tuple[DataSource, ...] | Unavailable = Unavailable(unavailable="no file or folder was named")
+    """The files and folders that `source` names, and what the data sets tell of theirs."""
     splits: dict[str, SplitPart]
     """By name: `train`, `validation`, `test`; those of a later call of `fit` bear the number of its phase, as all
     records count them: `train_phase_1`, `validation_phase_1`, ..."""

@@ -11,7 +11,7 @@ from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
 from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, context
-from archiver.report.inventory import InventoryLine, inventory_table
+from archiver.report.inventory import InventoryLine, inventory_summary, inventory_table
 from archiver.report.markdown import (
     Safe,
     format_bytes,
@@ -77,6 +77,4 @@ def render_without_records(run: Run) -> str:
 
 def fill_inventory(report: str, lines: Sequence[InventoryLine]) -> str:
     """The report with its inventory in place of the mark."""
-    total = sum(line.size_bytes for line in lines)
-    summary = f"{len(lines)} files, {format_bytes(total)}"
-    return report.replace(INVENTORY_MARK, inventory_table(lines)).replace(SUMMARY_MARK, summary)
+    return report.replace(INVENTORY_MARK, inventory_table(lines)).replace(SUMMARY_MARK, inventory_summary(lines))

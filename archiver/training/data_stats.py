@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,11 +18,16 @@ from archiver.training.datasets import Data, describe_split
 from archiver.training.leaks import leaks
 from archiver.training.passing import BatchObserver
 from archiver.training.session import Session
+from archiver.training.sources import describe_beside
 
 MAXIMAL_KEPT_SAMPLES = 2 * MAXIMAL_SAMPLES
 """Over all splits of a run; 16 bytes of each are kept."""
 KERAS_BATCH_SIZE = 32
 """Of arrays, where none is given."""
+
+
+_WRITING = threading.Lock()
+"""Of two threads with news of the data, each writes what both have found."""
 
 
 def collect_data(session: Session, call: FitCall) -> None:
@@ -34,9 +40,19 @@ def collect_data(session: Session, call: FitCall) -> None:
             session.splits[split_name(role, phase)] = _describe(session, role, data, sizes.get(role))
         write_dataset_stats(session)
 
+    inputs = {split_name(role, phase): data[0] for role, data in given.items()}
+    session.attempt("data sources", lambda: _begin_sources(session, inputs), layout.DATASET_STATS)
     task = Task(describe)
     start(task)
     session.jobs.append(Job("dataset stats", layout.DATASET_STATS, task, lambda _: _complete(session, phase)))
+
+
+def _begin_sources(session: Session, inputs: dict[str, Any]) -> None:
+    """The files behind the data are read beside the training, by a thread that also writes the record."""
+    job = describe_beside(session, inputs, lambda: write_dataset_stats(session))
+    if job is not None:
+        start(job.task)
+        session.jobs.append(job)
 
 
 def _seen_data(call: FitCall) -> dict[str, Data]:
@@ -75,14 +91,16 @@ def _kept_samples(splits: Iterable[DescribedSplit]) -> int:
 
 
 def current_stats(session: Session) -> DatasetStats:
-    """The record of all splits known so far."""
-    return dataset_stats(session.splits, session.class_names, session.options.dataset_source)
+    """The record of all splits and sources known so far."""
+    stats = dataset_stats(dict(session.splits), session.class_names, session.options.dataset_source)
+    return stats.model_copy(update={"source_files": session.sources.record(stats.class_names)})
 
 
 def write_dataset_stats(session: Session) -> DatasetStats:
     """Write that record."""
-    stats = current_stats(session)
-    session.run.write(layout.DATASET_STATS, stats)
+    with _WRITING:
+        stats = current_stats(session)
+        session.run.write(layout.DATASET_STATS, stats)
     return stats
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from archiver.archive.claiming import OnExisting
+from archiver.collect.command import recordable
+from archiver.collect.data_paths import NamedPath
 from archiver.collect.redaction import redact_json
 from archiver.errors import ArgumentError
 from archiver.naming import RunName
@@ -33,6 +35,8 @@ class Options:
     preprocessing: Json
     hyperparameters: Json
     dataset_source: Json
+    data_paths: tuple[NamedPath, ...]
+    """What in it may be paths."""
     notes: Json
     tags: tuple[str, ...]
     group: str | None
@@ -45,6 +49,19 @@ class Options:
 def plain(value: Any) -> Json:
     """A user's value as JSON without secrets."""
     return redact_json(jsonable(value))
+
+
+def plain_source(value: Any) -> Json:
+    """What the user said of the data's source, as `plain`, the home folder as `~`."""
+    return _recordable(plain(value))
+
+
+def _recordable(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {recordable(key): _recordable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_recordable(item) for item in value]
+    return recordable(value) if isinstance(value, str) else value
 
 
 def checked_root(root: str | os.PathLike[str]) -> Path:

@@ -15,6 +15,7 @@ import keras
 
 from archiver.archive.claiming import OnExisting
 from archiver.archive.run import Run
+from archiver.collect.data_paths import named_paths
 from archiver.errors import ArgumentError, RunStateError, UnsafePathError
 from archiver.naming import run_name
 from archiver.storage.beneath import relative_parts
@@ -51,7 +52,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         class_names: one name per class number.
         preprocessing: what was done to the data before `fit`, any JSON-like value.
         hyperparameters: a dict, an `argparse.Namespace`, a dataclass.
-        dataset_source: where the data came from: a path, a URL, a dict of both.
+        dataset_source: where the data came from: a path, a URL, a list or a dict of both (such as one path per split).
+            The files and folders it names are described beside the training: sizes, digests, images.
         notes: text, or a dict of texts (such as `intended_use`, `limitations`).
         tags: short words to find the run by.
         group: what binds several runs together, such as the folds of one cross-validation.
@@ -99,7 +101,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
             hyperparameters=checks.checked_hyperparameters(hyperparameters),
-            dataset_source=checks.plain(dataset_source),
+            dataset_source=checks.plain_source(dataset_source),
+            data_paths=named_paths(dataset_source),
             notes=checks.plain(notes),
             tags=checks.checked_texts("tags", tags),
             group=checks.checked_text("group", group),

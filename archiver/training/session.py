@@ -36,6 +36,7 @@ from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.passing import PassingBatches
+from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
 from archiver.training.weight_changes import WeightChanges
 
@@ -62,6 +63,7 @@ class Session:
         self.passing = PassingBatches()
         """Of the running `fit`."""
         self.class_names = options.class_names
+        self.sources = Sources()
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.clock = Clock(self.trace.ring)
         self.best = BestWeights(run, self.journal, options.monitor)
