@@ -180,7 +180,8 @@ def _check_weights(inspection: Inspection, records: Records) -> None:
     if model is not None and isinstance(model.parameters, ParameterCounts) and model.parameters.total != total:
         path = f"{layout.MODEL_CONFIG.path(name)}#/parameters/total"
         _disagree(inspection, path, f"received {model.parameters.total}, expected {total} (table of weights)")
-    for kind, expected_in in (("results", layout.RESULTS), ("checkpoint", layout.CHECKPOINT_STATE)):
+    described = (layout.RESULTS, layout.CHECKPOINT_STATE, layout.TEST_SCORES)
+    for kind, expected_in in ((file.record.KIND, file) for file in described):
         record: Any = records.get(kind)
         digest = getattr(record, "weights_digest", None)
         if isinstance(digest, str) and digest != weights.weights_digest:

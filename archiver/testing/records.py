@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archiver import layout
 from archiver.archive.run import Run
@@ -42,6 +43,7 @@ from archiver.testing.numbers import (
 from archiver.version import __version__
 
 SOURCE_CODE = b"import keras\n\nprint('made up by archiver.testing')\n"
+CLASS_NAMES = ("even", "odd")
 NOTES = "made up by archiver.testing\n"
 
 
@@ -209,13 +211,18 @@ def dataset_stats(*names: str) -> DatasetStats:
     return DatasetStats(
         splits={name: _split(name) for name in names},
         ratios={name: 1 / len(names) for name in names},
-        class_names=("even", "odd"),
+        class_names=CLASS_NAMES,
     )
 
 
-def _split(name: str) -> SplitPart:
+def split_arrays(name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features and class numbers of a split."""
     numbers = numbers_from(name)
-    x, y = numbers.random((SAMPLES, FEATURES), dtype=np.float32), numbers.integers(0, CLASSES, SAMPLES)
+    return numbers.random((SAMPLES, FEATURES), dtype=np.float32), numbers.integers(0, CLASSES, SAMPLES)
+
+
+def _split(name: str) -> SplitPart:
+    x, y = split_arrays(name)
     return SplitPart(
         kind="arrays",
         type="numpy.ndarray",

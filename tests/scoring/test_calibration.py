@@ -1,5 +1,7 @@
 """The expected calibration error against values computed by hand, and against a plain loop."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,7 +41,7 @@ def test_bins_are_closed_above():
 def test_the_formula(pairs):
     confidence, correct = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
     error, edges = 0.0, np.linspace(0, 1, 16)
-    for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = ((confidence > low) | (number == 0)) & (confidence <= high)
         if inside.any():
             error += inside.sum() / len(pairs) * abs(correct[inside].mean() - confidence[inside].mean())

@@ -1,5 +1,7 @@
 """Every score against scikit-learn, on random data: binary, multi-class, multi-label, regression, with weights."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -229,7 +231,7 @@ def test_one_class_only_has_no_area_under_the_curve():
 @pytest.mark.parametrize(
     ("y", "p", "hints", "reason"),
     [
-        (np.zeros(4, int), np.array([0.5, np.nan, np.nan, 0.1]), Hints(loss="binary_crossentropy"), "2 of 4 predictions"),
+        (np.zeros(3, int), np.array([0.5, np.nan, 0.1]), Hints(loss="binary_crossentropy"), "1 of 3 predictions"),
         (np.zeros(4, int), np.full((4, 3), np.nan), Hints(loss="sparse_categorical_crossentropy"), "4 of 4 rows"),
         (np.array([1.0, np.inf]), np.ones(2), Hints(loss="mean_squared_error"), "1 of 2 targets"),
         (np.array([0, 3]), np.full((2, 3), 1 / 3), Hints(loss="sparse_categorical_crossentropy"), "from 0 to 3, for 3"),
@@ -240,8 +242,6 @@ def test_one_class_only_has_no_area_under_the_curve():
     ],
 )  # fmt: skip
 def test_what_cannot_be_scored_says_why(y, p, hints, reason):
-    import re
-
     head, details = score_output(y, p, None, hints)
     assert re.search(reason, head.unavailable)
     assert details == head
