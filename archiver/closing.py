@@ -60,7 +60,18 @@ def write_results(run: Run, test: TestResults | Unavailable | None = None) -> No
     results = outcome(run, test)[1]
     run.write(layout.RESULTS, results)
     if isinstance(results.test, Unavailable):
-        files.remove(run.path_of(layout.PREDICTIONS))
+        _remove_test_files(run)
+
+
+def forget_test_results(run: Run) -> None:
+    """Remove what describes the test results, before they are replaced; see `forget_models`."""
+    files.remove(run.path_of(layout.RESULTS))
+    _remove_test_files(run)
+
+
+def _remove_test_files(run: Run) -> None:
+    for file in (layout.PREDICTIONS, layout.TEST_SCORES):
+        files.remove(run.path_of(file))
 
 
 def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = DEFAULT_REPORT) -> str:

@@ -16,6 +16,7 @@ from archiver.records.manifest import Metadata
 from archiver.records.model import ModelConfig, WeightsTable
 from archiver.records.results import Results
 from archiver.records.run import RunRecord
+from archiver.records.scores import TestScores
 from archiver.records.source import SourceRecord
 from archiver.records.training import CheckpointState, History, OptimizerConfig, Preprocessing, TrainConfig
 
@@ -75,6 +76,10 @@ HISTORY = RecordFile("results/{name}_history.json", "metrics of every epoch", "c
 DATASET_STATS = RecordFile(
     "results/{name}_dataset_stats.json", "the data", "complete", "training.collecting", DatasetStats
 )
+TEST_SCORES = RecordFile(
+    "results/{name}_test_scores.json", "tables of the scores on the test data", "optional", "training.evaluation",
+    TestScores,
+)  # fmt: skip
 METADATA = RecordFile("results/{name}_metadata.json", "every file with its MD5", "sealed", "sealing", Metadata)
 WEIGHTS = RecordFile(
     "models/{name}_weights.json", "table of the weights with digests", "complete", "training.models", WeightsTable
@@ -103,7 +108,10 @@ CHECKPOINT_VARIABLES = ArchiveFile(
     "models/{name}_checkpoint/variables.npz", "checkpoint: arrays", "optional", "training.checkpoints"
 )
 PREDICTIONS = ArchiveFile(
-    "results/{name}_predictions.npz", "predictions on the test data", "optional", "training.evaluation"
+    "results/{name}_predictions.npz",
+    "predictions on the test data, and their targets",
+    "optional",
+    "training.evaluation",
 )
 PATCH = ArchiveFile(
     "environment/uncommitted.patch", "uncommitted changes of the repository", "optional", "training.collecting"
@@ -129,7 +137,7 @@ LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "option
 
 RECORD_FILES: tuple[RecordFile[Any], ...] = (
     RUN, MODEL_CONFIG, TRAIN_CONFIG, OPTIMIZER_CONFIG, PREPROCESSING, RESULTS, HISTORY, DATASET_STATS, METADATA,
-    WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE,
+    WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE, TEST_SCORES,
 )  # fmt: skip
 
 OTHER_FILES = (

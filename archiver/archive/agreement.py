@@ -187,7 +187,8 @@ def _check_weights(inspection: Inspection, records: Records) -> None:
     if weights is None:
         return
     name = inspection.run.name
-    for kind, expected_in in (("results", layout.RESULTS), ("checkpoint", layout.CHECKPOINT_STATE)):
+    described = (layout.RESULTS, layout.CHECKPOINT_STATE, layout.TEST_SCORES)
+    for kind, expected_in in ((file.record.KIND, file) for file in described):
         record: Any = records.get(kind)
         digest = getattr(record, "weights_digest", None)
         if isinstance(digest, str) and digest != weights.weights_digest:

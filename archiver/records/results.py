@@ -9,6 +9,7 @@ from pydantic import Field
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
 from archiver.records.performance import Convergence, MetricPerformance
+from archiver.records.scores import HeadlineScores
 from archiver.records.timing import Timing
 
 
@@ -25,16 +26,34 @@ class BestEpoch(Part):
     """Where its weights are; null when they are the final ones."""
 
 
+class TestArrayPart(Part):
+    """Targets or sample weights of the test data, as they were given."""
+
+    __test__ = False
+
+    array: str
+    """Name in the file of predictions."""
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: Sha256
+    """Of all of it, little-endian, C order."""
+
+
 class PredictionsPart(Part):
     """The predictions of one output on the test data."""
 
     output: str
+    """Name in the file of predictions: `output`, or with the key or position as in `output/kind`, `output/0`."""
+    name: str
+    """Keras' name of the output."""
     shape: tuple[int, ...]
     dtype: str
     sha256: Sha256
     """Of all of them, little-endian, C order."""
     stored_count: Count
-    """How many samples' predictions are in the file."""
+    """How many samples' predictions are in the file, from the first on; also of the targets and weights."""
+    target: TestArrayPart | Unavailable
+    sample_weight: TestArrayPart | Unavailable
 
 
 class TestResults(Part):
@@ -47,7 +66,13 @@ class TestResults(Part):
     """Of the weights that were evaluated."""
     sample_count: Count | Unavailable
     metrics: dict[str, Real]
+    """Loss and metrics as compiled, from `model.evaluate`."""
+    scores: dict[str, HeadlineScores | Unavailable] | Unavailable
+    """By Keras' name of the output; computed from the predictions."""
+    scores_file: str | None = None
+    """The tables behind the scores."""
     predictions: tuple[PredictionsPart, ...] | Unavailable
+    """A data set is read once for them and their targets, and once more for the metrics."""
     predictions_file: str | None = None
 
 

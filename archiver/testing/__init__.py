@@ -14,26 +14,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from archiver import layout
 from archiver.archive.claiming import claim
 from archiver.archive.run import Run
-from archiver.closing import close_unfinished, write_history, write_results
+from archiver.closing import close_unfinished, forget_test_results, write_history, write_results
 from archiver.collect.identity import this_process
 from archiver.errors import ArgumentError
 from archiver.naming import run_name
-from archiver.records.base import utc_now
 from archiver.records.journal import ExceptionPart, ProcessIdentity, RunStatus
-from archiver.records.results import PredictionsPart, TestResults
 from archiver.report.report import ReportOptions
 from archiver.sealing import changing, seal, unseal
 from archiver.storage import files
-from archiver.storage.digests import sha256_of
 from archiver.storage.journal import Journal, events_named
 from archiver.storage.npz import write_npz
+from archiver.testing.evaluation import made_up_results
 from archiver.testing.models import TinyModel, save_models, write_weights
-from archiver.testing.numbers import BATCH_SIZE, CLASSES, SAMPLES, numbers_from
+from archiver.testing.numbers import BATCH_SIZE, SAMPLES
 from archiver.testing.records import NOTES, dataset_stats, write_configs, write_environment
 from archiver.training.steps import StepTrace
 
@@ -136,27 +132,14 @@ def add_phase(
 
 def add_test_results(run: Run, *, figures: bool = False) -> None:
     """What `finalize(test_data=...)` adds to a complete run."""
-    digest = run.read(layout.WEIGHTS).weights_digest
-    predictions = numbers_from("predictions").random((SAMPLES, CLASSES), dtype=np.float32)
-    part = PredictionsPart(
-        output="output",
-        shape=predictions.shape,
-        dtype=predictions.dtype.name,
-        sha256=sha256_of(predictions.tobytes()),
-        stored_count=SAMPLES,
-    )
-    results = TestResults(
-        evaluated=utc_now(),
-        weights_digest=digest,
-        sample_count=SAMPLES,
-        metrics={"accuracy": 0.75, "loss": 0.5},
-        predictions=(part,),
-        predictions_file=layout.PREDICTIONS.path(run.name),
-    )
+    results, scores, arrays = made_up_results(run.name, run.read(layout.WEIGHTS).weights_digest)
     with changing(run, report=ReportOptions(figures=figures)):
+        forget_test_results(run)
         with files.replacing(run.path_of(layout.PREDICTIONS)) as temporary:
-            write_npz(temporary, [("output", predictions)])
-        run.journal.append("evaluated", metrics=results.metrics, weights_digest=digest, seconds=0.5)
+            write_npz(temporary, arrays.items())
+        if scores is not None:
+            run.write(layout.TEST_SCORES, scores)
+        run.journal.append("evaluated", metrics=results.metrics, weights_digest=results.weights_digest, seconds=0.5)
         run.write(layout.DATASET_STATS, dataset_stats("train", "validation", "test"))
         write_history(run)
         write_results(run, results)

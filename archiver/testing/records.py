@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archiver import layout
 from archiver.archive.run import Run
@@ -50,6 +51,7 @@ from archiver.testing.numbers import (
 from archiver.version import __version__
 
 SOURCE_CODE = b"import keras\n\nprint('made up by archiver.testing')\n"
+CLASS_NAMES = ("even", "odd")
 NOTES = "made up by archiver.testing\n"
 
 
@@ -256,10 +258,15 @@ def keras_config() -> dict[str, Any]:
 
 def dataset_stats(*names: str) -> DatasetStats:
     """The record of equally large splits."""
-    return stats_of({name: _split(name) for name in names}, ("even", "odd"), None)
+    return stats_of({name: _split(name) for name in names}, CLASS_NAMES, None)
+
+
+def split_arrays(name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features and class numbers of a split."""
+    numbers = numbers_from(name)
+    return numbers.random((SAMPLES, FEATURES), dtype=np.float32), numbers.integers(0, CLASSES, SAMPLES)
 
 
 def _split(name: str) -> DescribedSplit:
-    numbers = numbers_from(name)
-    x, y = numbers.random((SAMPLES, FEATURES), dtype=np.float32), numbers.integers(0, CLASSES, SAMPLES)
+    x, y = split_arrays(name)
     return describe_arrays("arrays", "numpy.ndarray", (x, y, None), batch_size=None if name == "test" else BATCH_SIZE)

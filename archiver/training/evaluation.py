@@ -1,32 +1,41 @@
-"""Evaluating the model on test data, after training."""
+"""Evaluating the model on test data, after training: metrics as compiled, predictions, scores."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-import numpy as np
 from numpy.typing import NDArray
 
 from archiver import layout
 from archiver.archive.run import Run
-from archiver.collect.data import as_array, labels_of, named_arrays
 from archiver.collect.splits import DescribedSplit
 from archiver.errors import DataError
 from archiver.records.base import Unavailable, utc_now
-from archiver.records.results import PredictionsPart, TestResults
+from archiver.records.results import PredictionsPart, TestArrayPart, TestResults
+from archiver.records.scores import TestScores
+from archiver.scoring.metrics import scikit_learn_version
+from archiver.scoring.scores import Details, Headline, score_output
 from archiver.storage import files
 from archiver.storage.npz import write_npz
-from archiver.training.datasets import as_data, data_kind, describe_split, source_of
-from archiver.training.weights import raw_bytes
+from archiver.training.datasets import describe_split
+from archiver.training.evaluation_data import EvaluationData
+from archiver.training.outputs import Output, Tasks, name_for, outputs_of
+from archiver.training.predicting import MAXIMAL_GATHERED_BYTES, Gathered, Rows, gather
 
-MAXIMAL_PREDICTION_BYTES = 16 << 20
-"""Predictions beyond it are not stored; their digest always covers all of them."""
+MAXIMAL_STORED_BYTES = 16 << 20
+"""Predictions, targets and weights beyond it are not stored; their digests always cover all of them."""
 MAXIMAL_MESSAGE_LENGTH = 520
+NO_TARGETS = "the test data hold no targets of this output"
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What the user says of how to score."""
+
+    tasks: Tasks = None
+    threshold: float = 0.5
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,172 +44,134 @@ class Evaluation:
 
     results: TestResults
     split: DescribedSplit
+    scores: TestScores | None
+    """The tables; None where nothing could be scored."""
     stored: dict[str, NDArray[Any]]
 
 
-class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches drawn once from a generator, so that they can be evaluated and predicted."""
-
-    def __init__(self, batches: Sequence[Any]) -> None:
-        super().__init__()
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._batches[index]
-
-
-def unpack(test_data: Any, steps: int | None) -> tuple[Any, Any, Any]:
-    """`(x, y, sample_weight)` of what `finalize` was given; a generator is drawn from here, once.
-
-    Raises:
-        DataError: it is nothing that a model can be evaluated on.
-    """
-    if data_kind(test_data) == "generator":
-        if steps is None:
-            raise DataError("Received a generator as test_data without steps=. Expected the number of batches to draw.")
-        batches = list(itertools.islice(test_data, steps))
-        if len(batches) < steps:
-            raise DataError(f"Received a generator that ended after {len(batches)} batches. Expected steps={steps}.")
-        return _Batches(batches), None, None
-    data = as_data(test_data)
-    if data is not None and (data[1] is not None or data_kind(data[0]) != "arrays"):
-        return data
-    raise DataError(
-        f"Received test_data of type {type(test_data).__name__}. "
-        "Expected (x, y), (x, y, sample_weight), a tf.data.Dataset, a PyDataset, or a generator with steps=."
-    )
-
-
-def check_shapes(model: Any, x: Any, y: Any) -> None:
-    """Compare arrays with the inputs of a built model.
-
-    Raises:
-        DataError: the number of inputs, a shape or a number of samples does not fit.
-    """
-    if data_kind(x) != "arrays":
-        return
-    arrays = named_arrays("x", x)
-    everything = [*arrays, *named_arrays("y", y)]
-    plain = next((name.partition("/")[0] for name, value in everything if not hasattr(value, "shape")), None)
-    if plain is not None:
-        raise DataError(f"Received test data whose {plain} is made of lists. Expected NumPy arrays or tensors.")
-    lengths = {name: len(value) for name, value in everything}
-    if 0 in lengths.values():
-        raise DataError(f"Received test data of the lengths {lengths}. Expected at least 1 sample.")
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"Received test data of different lengths: {lengths}. Expected the same number of samples.")
-    inputs = getattr(model, "inputs", None)
-    if not inputs or (isinstance(x, dict) and len(arrays) >= len(inputs)):
-        return
-    if len(arrays) != len(inputs):
-        raise DataError(f"Received test data with {len(arrays)} inputs. Expected {len(inputs)}.")
-    for (name, value), tensor in zip(arrays, inputs, strict=True):
-        received, expected = tuple(np.shape(value))[1:], tuple(tensor.shape)[1:]
-        if not _fits(received, expected):
-            raise DataError(
-                f"Received test data {name} with samples of shape {received}. Expected {expected}, as the model has it."
-            )
-
-
-def _fits(received: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    # Keras itself adds or drops a last axis of length 1.
-    candidates = [received, (*received, 1)] + ([received[:-1]] if received[-1:] == (1,) else [])
-    return any(
-        len(shape) == len(expected) and all(b is None or a == b for a, b in zip(shape, expected, strict=True))
-        for shape in candidates
-    )
-
-
-def check_class_names(class_names: tuple[str, ...] | None, model: Any, y: Any) -> None:
-    """Compare class names with labels and with the model's output.
-
-    Raises:
-        DataError: there are more classes than names, or another number of outputs.
-    """
-    if class_names is None:
-        return
-    targets = named_arrays("y", y)
-    if len(targets) == 1:
-        array = as_array(targets[0][1])
-        labels = labels_of(array)
-        is_one_hot = array.ndim == 2 and array.shape[1] > 1  # noqa: PLR2004
-        needed = array.shape[1] if is_one_hot else int(labels.max()) + 1 if labels is not None and labels.size else 0
-        if needed > len(class_names) or (is_one_hot and needed != len(class_names)):
-            raise DataError(
-                f"Received {len(class_names)} class names for labels of {needed} classes. Expected {needed}."
-            )
-    _check_outputs(class_names, model)
-
-
-def _check_outputs(class_names: tuple[str, ...], model: Any) -> None:
-    shape = getattr(model, "output_shape", None) if getattr(model, "built", False) else None
-    width = shape[-1] if isinstance(shape, tuple) and len(shape) == 2 else None  # noqa: PLR2004
-    if isinstance(width, int) and width > 1 and width != len(class_names):
-        raise DataError(f"Received {len(class_names)} class names for a model with {width} outputs. Expected {width}.")
-
-
 def evaluate(
-    model: Any, data: tuple[Any, Any, Any], *, weights_digest: str, batch_size: int | None, run: Run
+    model: Any, data: EvaluationData, scoring: Scoring, *, weights_digest: str, batch_size: int | None, run: Run
 ) -> Evaluation:
-    """Losses and metrics as compiled, and the predictions.
+    """Losses and metrics as compiled, the predictions, and their scores.
 
     Raises:
-        DataError: Keras cannot evaluate the model on this data.
+        DataError: Keras cannot evaluate the model on this data, or a task does not fit.
     """
-    x, y, sample_weight = data
-    keras_x, keras_y = (source_of(x).x, source_of(x).y) if source_of(x) is not None else (x, y)  # type: ignore[union-attr]
-    try:
-        metrics = model.evaluate(
-            keras_x, keras_y, sample_weight=sample_weight, batch_size=batch_size, verbose=0, return_dict=True
-        )
-        outputs = model.predict(keras_x, batch_size=batch_size, verbose=0)
-    except Exception as error:
-        raise DataError(
-            f"The model could not be evaluated on the test data ({type(error).__name__}): {_shortened(str(error))}"
-        ) from error
-    arrays = {name: np.asarray(value) for name, value in named_arrays("output", outputs)}
-    stored = _stored(arrays)
-    counts = {len(array) for array in arrays.values() if array.ndim}
+    metrics = _compiled_metrics(model, data, batch_size)
+    gathered = _gathered(model, data, batch_size)
+    split = describe_split(*data.given)
+    base: dict[str, Any] = {"evaluated": utc_now(), "weights_digest": weights_digest, "metrics": metrics}
+    if isinstance(gathered, Unavailable):
+        results = TestResults(**base, sample_count=gathered, scores=gathered, predictions=gathered)
+        return Evaluation(results, split, None, {})
+    outputs = outputs_of(model, gathered.structure, scoring.tasks, scoring.threshold, scoring.class_names)
+    scores = {output.name: _score(gathered, output) for output in outputs}
+    parts, stored = _kept(gathered, outputs)
+    tables = _tables({name: details for name, (_, details) in scores.items()}, weights_digest)
+    counts = {rows.count for rows in gathered.outputs.values()}
     results = TestResults(
-        evaluated=utc_now(),
-        weights_digest=weights_digest,
+        **base,
         sample_count=counts.pop() if len(counts) == 1 else Unavailable(unavailable="the outputs differ in length"),
-        metrics={name: float(value) for name, value in metrics.items()},
-        predictions=tuple(_part(name, array, stored) for name, array in arrays.items()),
+        scores={name: headline for name, (headline, _) in scores.items()},
+        scores_file=layout.TEST_SCORES.path(run.name) if tables else None,
+        predictions=parts,
         predictions_file=layout.PREDICTIONS.path(run.name),
     )
-    return Evaluation(results, describe_split(x, y, sample_weight), stored)
+    return Evaluation(results, split, tables, stored)
 
 
-def _shortened(text: str) -> str:
+def _compiled_metrics(model: Any, data: EvaluationData, batch_size: int | None) -> dict[str, float]:
+    try:
+        metrics = model.evaluate(
+            data.x, data.y, sample_weight=data.sample_weight, batch_size=batch_size, verbose=0, return_dict=True
+        )
+    except Exception as error:
+        raise DataError(f"The model could not be evaluated on the test data: {_shortened(error)}") from error
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _gathered(model: Any, data: EvaluationData, batch_size: int | None) -> Gathered | Unavailable:
+    try:
+        return gather(model, data, batch_size, MAXIMAL_STORED_BYTES)
+    except Exception as error:  # noqa: BLE001 - the metrics are there, and a reader is told what is not
+        return Unavailable(unavailable=f"the test data could not be predicted: {_shortened(error)}")
+
+
+def _shortened(error: Exception) -> str:
     """Keras puts whole arrays and tracebacks into its messages; what went wrong stands at the beginning or the end."""
-    text = " ".join(text.split())
-    return text if len(text) <= MAXIMAL_MESSAGE_LENGTH else f"{text[:200]} ... {text[-300:]}"
+    text = " ".join(str(error).split())
+    text = text if len(text) <= MAXIMAL_MESSAGE_LENGTH else f"{text[:200]} ... {text[-300:]}"
+    return f"{type(error).__name__}: {text}"
 
 
-def _stored(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    room = MAXIMAL_PREDICTION_BYTES // max(1, len(arrays))
-    rows = {name: max(0, room // max(1, array[:1].nbytes)) for name, array in arrays.items()}
-    return {name: array[: rows[name]] for name, array in arrays.items()}
+def _score(gathered: Gathered, output: Output) -> tuple[Headline, Details]:
+    target, weight = (_find(rows, output) for rows in (gathered.targets, gathered.weights))
+    predictions = gathered.outputs[output.path]
+    reason = _why_not(predictions, target, weight)
+    if reason is not None or target is None:
+        unavailable = Unavailable(unavailable=reason or NO_TARGETS)
+        return unavailable, unavailable
+    return score_output(target.held(), predictions.held(), weight.held() if weight else None, output.hints)
 
 
-def _part(name: str, array: NDArray[Any], stored: dict[str, NDArray[Any]]) -> PredictionsPart:
-    little = np.ascontiguousarray(
-        array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
+def _why_not(predictions: Rows, target: Rows | None, weight: Rows | None) -> str | None:
+    rows = [each for each in (predictions, target, weight) if each is not None]
+    fault = next((each.fault for each in rows if each.fault), None)
+    if fault is None and not all(each.is_complete for each in rows):
+        return f"not scored: together they are larger than {MAXIMAL_GATHERED_BYTES:,} bytes"
+    return fault
+
+
+def _find(rows: dict[str, Rows], output: Output) -> Rows | None:
+    name = name_for(rows, output)
+    return rows[name] if name is not None else None
+
+
+def _tables(details: dict[str, Details], weights_digest: str) -> TestScores | None:
+    if all(isinstance(each, Unavailable) for each in details.values()):
+        return None
+    return TestScores(weights_digest=weights_digest, scikit_learn=scikit_learn_version(), outputs=details)
+
+
+def _kept(gathered: Gathered, outputs: list[Output]) -> tuple[tuple[PredictionsPart, ...], dict[str, NDArray[Any]]]:
+    """The parts of the record, and what goes into the file: the same samples of all arrays."""
+    everything = {**gathered.outputs, **gathered.targets, **gathered.weights}
+    usable = {name: rows for name, rows in everything.items() if not rows.fault}
+    room = MAXIMAL_STORED_BYTES // max(1, sum(rows.row_bytes for rows in usable.values()))
+    parts = tuple(
+        PredictionsPart(
+            output=output.path,
+            name=output.name,
+            shape=rows.shape,
+            dtype=rows.dtype.name,
+            sha256=rows.sha256,
+            stored_count=min(rows.count, room),
+            target=_array_part(gathered.targets, output, NO_TARGETS),
+            sample_weight=_array_part(gathered.weights, output, "no sample weights were given"),
+        )
+        for output in outputs
+        for rows in (gathered.outputs[output.path],)
     )
-    return PredictionsPart(
-        output=name,
-        shape=array.shape,
-        dtype=array.dtype.name,
-        sha256=hashlib.sha256(raw_bytes(little)).hexdigest(),
-        stored_count=len(stored[name]),
-    )
+    return parts, {name: rows.held()[:room] for name, rows in usable.items()}
+
+
+def _array_part(rows: dict[str, Rows], output: Output, otherwise: str) -> TestArrayPart | Unavailable:
+    name = name_for(rows, output)
+    if name is None:
+        return Unavailable(unavailable=otherwise)
+    found = rows[name]
+    if found.fault is not None:
+        return Unavailable(unavailable=found.fault)
+    return TestArrayPart(array=name, shape=found.shape, dtype=found.dtype.name, sha256=found.sha256)
 
 
 def write_predictions(run: Run, evaluation: Evaluation) -> None:
-    """Write the stored predictions, one array per output."""
+    """Write the stored predictions, targets and weights, one array for each."""
     with files.replacing(run.path_of(layout.PREDICTIONS)) as temporary:
         write_npz(temporary, evaluation.stored.items())
+
+
+def write_scores(run: Run, evaluation: Evaluation) -> None:
+    """Write the tables of the scores, if there are any."""
+    if evaluation.scores is not None:
+        run.write(layout.TEST_SCORES, evaluation.scores)

@@ -9,21 +9,16 @@ from typing import Any, Literal
 from archiver import layout
 from archiver.archive.documents import document_bytes
 from archiver.archive.run import Run
-from archiver.closing import outcome, write_history, write_results
+from archiver.closing import forget_test_results, outcome, write_history, write_results
 from archiver.errors import ArchiverError, ChangedWeightsError, RunStateError
 from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
 from archiver.sealing import changing
 from archiver.training.capture import is_being_fitted
 from archiver.training.data_stats import current_stats, tell_leaks, write_dataset_stats
-from archiver.training.evaluation import (
-    Evaluation,
-    check_class_names,
-    check_shapes,
-    evaluate,
-    unpack,
-    write_predictions,
-)
+from archiver.training.evaluation import Evaluation, Scoring, evaluate, write_predictions, write_scores
+from archiver.training.evaluation_data import check_class_names, check_shapes, unpack
+from archiver.training.outputs import Tasks
 from archiver.training.session import Session
 from archiver.training.weights import weights_digest
 
@@ -39,6 +34,8 @@ class Request:
     on_changed_weights: OnChangedWeights = "error"
     batch_size: int | None = None
     steps: int | None = None
+    task: Tasks = None
+    threshold: float = 0.5
 
 
 def finalize(session: Session, request: Request) -> Run:
@@ -82,11 +79,15 @@ def _digest_to_evaluate(session: Session, on_changed_weights: OnChangedWeights) 
 
 def _evaluate(session: Session, request: Request, digest: str) -> Evaluation:
     data = unpack(request.test_data, request.steps)
-    check_shapes(session.model, data[0], data[1])
-    check_class_names(request.class_names or session.class_names, session.model, data[1])
+    class_names = request.class_names or session.class_names
+    check_shapes(session.model, data.given[0], data.given[1])
+    check_class_names(class_names, session.model, data.given[1])
+    scoring = Scoring(request.task, request.threshold, class_names)
     began = perf_counter()
     try:
-        return evaluate(session.model, data, weights_digest=digest, batch_size=request.batch_size, run=session.run)
+        return evaluate(
+            session.model, data, scoring, weights_digest=digest, batch_size=request.batch_size, run=session.run
+        )
     finally:
         session.evaluation_seconds = perf_counter() - began
 
@@ -95,10 +96,19 @@ def _differs(session: Session, evaluation: Evaluation | None) -> bool:
     run = session.run
     try:
         results, stats = run.read(layout.RESULTS), run.read(layout.DATASET_STATS)
+        if evaluation is not None and not _same_scores(run, evaluation):
+            return True
     except ArchiverError:
         return True
     wanted = outcome(run, evaluation.results if evaluation else None)[1]
     return _timeless(results) != _timeless(wanted) or not _same_stats(session, stats)
+
+
+def _same_scores(run: Run, evaluation: Evaluation) -> bool:
+    scores = run.read_if_there(layout.TEST_SCORES)
+    if scores is None or evaluation.scores is None:
+        return scores is None and evaluation.scores is None
+    return document_bytes(scores.model_copy(update={"schema_reference": ""})) == document_bytes(evaluation.scores)
 
 
 def _timeless(results: Results) -> bytes:
@@ -121,7 +131,9 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
         if save_again:
             session.save(session.model)
         if evaluation is not None and results is not None:
+            session.attempt("earlier test results", lambda: forget_test_results(run))
             session.attempt("predictions", lambda: write_predictions(run, evaluation), layout.PREDICTIONS)
+            session.attempt("test scores", lambda: write_scores(run, evaluation), layout.TEST_SCORES)
             session.say(
                 "evaluated",
                 metrics=results.metrics,

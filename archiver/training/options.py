@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,10 +15,12 @@ from archiver.collect.redaction import redact_json
 from archiver.errors import ArgumentError
 from archiver.naming import RunName
 from archiver.records.base import Json
+from archiver.records.scores import Task
 from archiver.report.report import ReportOptions, checked_templates
 from archiver.storage.jsonable import jsonable
 from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
+from archiver.training.outputs import Tasks
 
 SPLITS = ("train", "validation", "test")
 
@@ -183,6 +185,33 @@ def checked_count(argument: str, value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ArgumentError(f"Received {argument}={value!r}. Expected a whole number of at least 1, or None.")
     return value
+
+
+def checked_task(task: Any) -> Tasks:
+    """A task, or tasks by output.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    named = task if isinstance(task, Mapping) else {} if task is None else {"": task}
+    for each in named.values():
+        if not isinstance(each, str) or each not in get_args(Task):
+            raise ArgumentError(
+                f"Received task={task!r}. Expected one of {', '.join(map(repr, get_args(Task)))}, a dict of these by "
+                "output, or None."
+            )
+    return dict(task) if isinstance(task, Mapping) else task
+
+
+def checked_threshold(threshold: Any) -> float:
+    """A probability between 0 and 1.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 < threshold < 1:
+        raise ArgumentError(f"Received threshold={threshold!r}. Expected a number between 0 and 1.")
+    return float(threshold)
 
 
 def checked_text(argument: str, value: Any) -> str | None:

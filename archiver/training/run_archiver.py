@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from time import perf_counter
 from typing import Any
@@ -23,7 +23,7 @@ from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
-from archiver.training.evaluation import check_class_names
+from archiver.training.evaluation_data import check_class_names
 from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
@@ -271,6 +271,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         on_changed_weights: OnChangedWeights = "error",
         batch_size: int | None = None,
         steps: int | None = None,
+        task: str | Mapping[str, str] | None = None,
+        threshold: float = 0.5,
     ) -> Run:
         """Add test results, and whatever `log` and `add_file` were given since; seal again. May be called again.
 
@@ -282,7 +284,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             on_changed_weights: what to do when the model has other weights than the archive: "error" refuses, "save"
                 saves the model again.
             batch_size: for arrays; 32 by default, as with Keras.
-            steps: how many batches to draw from a generator.
+            steps: how many batches to draw from a generator, or from a data set without end.
+            task: what the outputs are scored as, where it shall not be detected: "binary", "multi_class", "multi_label"
+                or "regression", or a dict of these by Keras' names of the outputs.
+            threshold: the probability above which `binary` and `multi_label` outputs count as predicted.
 
         Returns:
             The archive, sealed.
@@ -290,7 +295,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             RunStateError: `fit` has not begun, or is still running.
             ChangedWeightsError: see `on_changed_weights`.
-            DataError: the test data or the class names do not fit the model.
+            DataError: the test data, the class names or the task do not fit the model.
+            ArgumentError: no such task, or a threshold that is no probability.
         """
         session = self._begun("finalize")
         request = Request(
@@ -299,6 +305,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             on_changed_weights=checks.checked_choice("on_changed_weights", on_changed_weights, OnChangedWeights),
             batch_size=checks.checked_count("batch_size", batch_size),
             steps=checks.checked_count("steps", steps),
+            task=checks.checked_task(task),
+            threshold=checks.checked_threshold(threshold),
         )
         return finalize(session, request)
 

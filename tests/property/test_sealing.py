@@ -129,7 +129,7 @@ def check_data(run: Run, before: dict[str, bytes], *, may_change: bool) -> None:
     after = contents(run)
     replaced = {file.path(run.name) for file in (layout.WEIGHTS, layout.CHECKPOINT_STATE, layout.BEST_WEIGHTS)}
     for path in filter(lambda path: is_data(path, run.name), before):
-        if path == layout.PREDICTIONS.path(run.name):
+        if path in (layout.PREDICTIONS.path(run.name), layout.TEST_SCORES.path(run.name)):
             continue  # goes with the weights that made it
         if not may_change:
             assert after.get(path) == before[path], path

@@ -67,8 +67,12 @@ STEPS = (
     "advice", "watch", "timing", "stop reason", "early stopping", "unseal", "initial weights", "weight changes",
     "run record", "system", "packages", "git", "source", "cpu details", "devices", "data sources",
     "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
-    "resolved configs", "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
+    "resolved configs", "models", "weights table", "checkpoint", "earlier test results", "predictions", "test scores",
+    "history", "results", "seal",
 )  # fmt: skip
+
+
+FINALIZED = ("earlier test results", "predictions", "test scores")
 
 
 def test_the_steps_are_those_we_think_of(reference):
@@ -87,7 +91,7 @@ def test_a_step_that_raises_is_named_and_breaks_nothing(step, reference, tmp_pat
 
     monkeypatch.setattr(Session, "attempt", broken)
     # what fails in fit leaves finalize without what it needs; only what finalize itself does is finalized here
-    digest, run, mine = train(tmp_path, "a", finalize=step == "predictions")
+    digest, run, mine = train(tmp_path, "a", finalize=step in FINALIZED)
     assert digest == reference[0]
     failed = {event.details["step"] for event in events_named(run.journal.read(), "step_failed")}
     assert failed == {step}

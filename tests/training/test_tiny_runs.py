@@ -87,8 +87,10 @@ def test_the_same_files_and_the_same_events(real: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [layout.RESULTS, layout.HISTORY, layout.WEIGHTS, layout.CHECKPOINT_STATE, layout.OPTIMIZER_CONFIG,
-     layout.DATASET_STATS],
+    "file", [
+        layout.RESULTS, layout.TEST_SCORES, layout.HISTORY, layout.WEIGHTS, layout.CHECKPOINT_STATE,
+        layout.OPTIMIZER_CONFIG, layout.DATASET_STATS,
+    ],
     ids=lambda file: file.record.KIND,
 )  # fmt: skip
 def test_the_same_fields(file: layout.RecordFile, real: Run, tmp_path: Path) -> None:
