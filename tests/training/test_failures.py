@@ -64,9 +64,10 @@ def reference(patience, tmp_path_factory):
 
 
 STEPS = (
-    "advice", "watch", "stop reason", "unseal", "initial weights", "weight changes", "run record", "system", "packages", "git", "source", "cpu details",
-    "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
-    "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
+    "advice", "watch", "stop reason", "initial weights", "weight changes", "unseal", "run record", "system",
+    "packages", "git", "source", "cpu details", "model config", "train config", "optimizer config", "preprocessing",
+    "dataset stats", "step trace", "best weights", "models", "weights table", "checkpoint", "predictions", "history",
+    "results", "seal",
 )  # fmt: skip
 
 
