@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
 import enum
+import fractions
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -13,13 +16,16 @@ from archiver.records.base import write_real
 
 MAXIMAL_DEPTH = 40
 MAXIMAL_ARRAY_ELEMENTS = 1000
+MAXIMAL_LENGTH = 100_000
+"""Of a sequence that is no list or tuple, such as a range."""
 
 
 def jsonable(value: Any, depth: int = 0) -> Any:
     """`value` as null, bool, int, float, str, list or dict.
 
     Non-finite floats become the strings of `Real`. NumPy scalars and small arrays become numbers and lists, large
-    arrays their shape and dtype; functions and classes their qualified name; anything else its type's name. Never
+    arrays their shape and dtype; dataclasses, pydantic models, attrs classes, named tuples and namespaces objects of
+    their fields; moments ISO 8601; functions and classes their qualified name; anything else its type's name. Never
     raises and never calls a user's `repr`: an object's text may hold a secret or take a minute.
     """
     if value is None or isinstance(value, bool | str):
@@ -31,12 +37,48 @@ def jsonable(value: Any, depth: int = 0) -> Any:
     if depth >= MAXIMAL_DEPTH:
         return {"not_recorded": f"nested deeper than {MAXIMAL_DEPTH} levels"}
     if isinstance(value, Mapping):
-        return {_key(key): jsonable(item, depth + 1) for key, item in value.items()}
+        return _mapping(value, depth)
+    names = _field_names(value)
+    if names is not None:
+        return {name: jsonable(getattr(value, name, None), depth + 1) for name in names}
     if isinstance(value, list | tuple):
         return [jsonable(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((jsonable(item, depth + 1) for item in value), key=str)
     return _object(value, depth)
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> Any:
+    try:
+        keys = list(value)
+    except Exception as error:  # noqa: BLE001 - a mapping of the user's own may refuse
+        return {"not_recorded": f"its keys cannot be read ({type(error).__name__})"}
+    return {_key(key): _item(value, key, depth) for key in keys}
+
+
+def _item(value: Mapping[Any, Any], key: Any, depth: int) -> Any:
+    try:
+        item = value[key]
+    except Exception as error:  # noqa: BLE001 - such as a mandatory value of OmegaConf that is missing
+        return {"not_recorded": f"it cannot be read ({type(error).__name__})"}
+    return jsonable(item, depth + 1)
+
+
+def _field_names(value: Any) -> list[str] | None:
+    """The fields of an object that declares them; None for any other. Only what its class says is looked at."""
+    kind = type(value)
+    if isinstance(value, type):
+        return None
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    if isinstance(value, tuple):
+        names = getattr(kind, "_fields", None)
+        return list(names) if isinstance(names, tuple) else None
+    for declared in ("__pydantic_fields__", "__attrs_attrs__"):
+        fields = getattr(kind, declared, None)
+        if fields is not None:
+            return [str(getattr(field, "name", field)) for field in fields]
+    return None
 
 
 def _key(key: Any) -> str:
@@ -52,16 +94,29 @@ def _object(value: Any, depth: int) -> Any:
         return {"bytes": len(value)}
     if isinstance(value, complex):
         return [write_real(value.real), write_real(value.imag)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: jsonable(getattr(value, field.name, None), depth + 1) for field in fields}
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal | fractions.Fraction):
+        return str(value)
     if isinstance(value, type) or callable(value):
         return qualified_name(value)
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return _array(value, depth)
-    if type(value).__name__ == "Namespace" and hasattr(value, "__dict__"):
+    if type(value).__name__ in ("Namespace", "SimpleNamespace") and hasattr(value, "__dict__"):
         return jsonable(vars(value), depth + 1)
+    if isinstance(value, Sequence):
+        return _sequence(value, depth)
     return {"object": qualified_name(type(value))}
+
+
+def _sequence(value: Sequence[Any], depth: int) -> Any:
+    try:
+        if len(value) > MAXIMAL_LENGTH:
+            return {"object": qualified_name(type(value)), "count": len(value)}
+        items = list(value)
+    except Exception as error:  # noqa: BLE001 - a sequence of the user's own may refuse
+        return {"not_recorded": f"its items cannot be read ({type(error).__name__})"}
+    return [jsonable(item, depth + 1) for item in items]
 
 
 def _array(value: Any, depth: int) -> Any:

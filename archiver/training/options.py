@@ -17,6 +17,7 @@ from archiver.naming import RunName
 from archiver.records.base import Json
 from archiver.records.scores import Task
 from archiver.report.report import ReportOptions, checked_templates
+from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import jsonable
 from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
@@ -167,11 +168,11 @@ def checked_hyperparameters(value: Any) -> Json:
     Raises:
         ArgumentError: they have no names.
     """
-    found = plain(value)
+    found = bounded(plain(value), maximal_items=1000)
     if value is not None and (not isinstance(found, dict) or set(found) in ({"object"}, {"array"}, {"bytes"})):
         raise ArgumentError(
-            f"Received hyperparameters of type {type(value).__name__}. Expected a dict, an argparse.Namespace or a "
-            "dataclass."
+            f"Received hyperparameters of type {type(value).__name__}. Expected a dict, an argparse.Namespace, "
+            "a dataclass, a pydantic model, or an attrs class."
         )
     return found
 

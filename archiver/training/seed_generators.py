@@ -12,7 +12,7 @@ from archiver.storage.jsonable import qualified_name
 from archiver.training.reading import known, whole
 from archiver.training.weights import to_array
 
-MAXIMAL_COUNT = 1000
+MAXIMAL_COUNT = 200
 
 
 def seed_generator_parts(model: Any) -> tuple[list[SeedGeneratorPart], int]:
@@ -22,29 +22,31 @@ def seed_generator_parts(model: Any) -> tuple[list[SeedGeneratorPart], int]:
 
 
 def owned_generators(model: Any) -> Iterator[tuple[Any, str, Any]]:
-    """(layer, attribute, generator) for each generator once, in the order of the layers, under its public name where it has one."""
+    """(layer, attribute, generator) for each generator once, in the order of the layers; public names go first."""
     seen: set[int] = set()
     for layer in model._flatten_layers(include_self=True, recursive=True):  # noqa: SLF001 - Keras has no public walk
-        attributes = vars(layer)
-        for name in sorted(attributes, key=lambda name: (name.startswith("_"), name)):
-            for generator in _generators(attributes[name]):
-                if id(generator) not in seen:
-                    seen.add(id(generator))
-                    yield layer, name, generator
-
-
-def _generators(value: Any) -> Iterator[Any]:
-    if isinstance(value, keras.random.SeedGenerator):
-        yield value
-    elif isinstance(value, list | tuple):
-        yield from (item for item in value if isinstance(item, keras.random.SeedGenerator))
-    elif isinstance(value, dict):
-        yield from (item for item in value.values() if isinstance(item, keras.random.SeedGenerator))
+        for name, generator in _held(layer):
+            if id(generator) not in seen:
+                seen.add(id(generator))
+                yield layer, name, generator
 
 
 def draws(layer: Any) -> bool:
     """Whether a layer itself, its sublayers not counted, holds a seed generator."""
-    return any(True for value in vars(layer).values() for _ in _generators(value))
+    return bool(_held(layer))
+
+
+def _held(layer: Any) -> list[tuple[str, Any]]:
+    """(attribute, generator), sorted, public names first; generators in lists and dicts included."""
+    kind = keras.random.SeedGenerator
+    candidates = [
+        (name, value) for name, value in vars(layer).items() if isinstance(value, kind | list | tuple | dict) and value
+    ]
+    held = []
+    for name, value in candidates:
+        items = (value,) if isinstance(value, kind) else value.values() if isinstance(value, dict) else value
+        held += [(name, item) for item in items if isinstance(item, kind)]
+    return sorted(held, key=lambda each: (each[0].startswith("_"), each[0]))
 
 
 def _part(layer: Any, attribute: str, generator: Any) -> SeedGeneratorPart:

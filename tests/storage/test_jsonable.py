@@ -1,10 +1,15 @@
 import argparse
+import collections.abc
 import dataclasses
+import datetime
 import enum
 import json
+import types
+import typing
 from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +84,66 @@ def test_an_object_s_own_text_is_never_asked_for():
         __str__ = __repr__
 
     assert jsonable({"a": Rude()}) == {"a": {"object": f"{__name__}.{Rude.__qualname__}"}}
+
+
+class Nested(pydantic.BaseModel):
+    rate: float
+    inner: Settings
+    secret: pydantic.SecretStr
+
+
+class Point(typing.NamedTuple):
+    x: int
+    y: np.float32
+
+
+class Attrs:
+    """What attrs makes of a class: the fields stand in the class."""
+
+    __attrs_attrs__ = (types.SimpleNamespace(name="depth"),)
+    depth = 3
+
+
+def test_objects_that_declare_their_fields():
+    nested = Nested(rate=0.5, inner=Settings(0.1, Path("a/b")), secret=pydantic.SecretStr("hunter2"))
+    assert jsonable(nested) == {
+        "rate": 0.5,
+        "inner": {"rate": 0.1, "path": "a/b"},
+        "secret": {"object": "pydantic.types.SecretStr"},
+    }
+    assert jsonable(Point(1, np.float32(0.5))) == {"x": 1, "y": 0.5}
+    assert jsonable(Attrs()) == {"depth": 3}
+    assert jsonable(types.SimpleNamespace(a=[Colour.RED])) == {"a": ["red"]}
+    assert jsonable(datetime.date(2026, 11, 22)) == "2026-11-22"
+    assert jsonable([range(3), range(10**9)]) == [[0, 1, 2], {"object": "builtins.range", "count": 10**9}]
+
+
+class Settable(collections.abc.MutableMapping):
+    """Behaves as OmegaConf's: a mapping with a value that is missing."""
+
+    def __init__(self, **values):
+        self._values = values
+
+    def __getitem__(self, key):
+        if self._values[key] == "???":
+            raise RuntimeError("missing")
+        return self._values[key]
+
+    def __setitem__(self, key, value):
+        self._values[key] = value
+
+    def __delitem__(self, key):
+        del self._values[key]
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __len__(self):
+        return len(self._values)
+
+
+def test_a_mapping_that_refuses_one_value_keeps_the_others():
+    assert jsonable(Settable(a=1, b=Settable(c="???"))) == {
+        "a": 1,
+        "b": {"c": {"not_recorded": "it cannot be read (RuntimeError)"}},
+    }
