@@ -34,7 +34,8 @@ from archiver.training.session import Session
 from archiver.version import __version__
 
 PATIENCE_SECONDS = 0.0
-"""How long the end of a training waits for the details of the CPU, which take a second to find."""
+"""How long the end of a training waits for the details of the CPU, which take a second of a CPU that is not busy. What
+comes later is written when the archive changes next, such as by `finalize`."""
 
 _SYSTEM_LOCK = threading.Lock()
 """Two threads add to the record of the system."""

@@ -2,7 +2,8 @@
 
 Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook writes into
 preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a sixteenth of what is
-left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least, and keeps every second, fourth, ... step for that.
+left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are used) and `CAPACITY`
+at most, and keeps every second, fourth, ... step for that. The number of steps and their times are not thinned.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from archiver.storage import files
 HEADER = b"elapsed_seconds,part,phase,epoch,step,running_mean_loss\n"
 MAXIMAL_ROWS = 1_000_000
 MINIMAL_ROWS_PER_EPOCH = 64
-CAPACITY = 1 << 16
+LATE_ROWS_PER_EPOCH = 8
+CAPACITY = 1 << 14
+"""Writing as many rows takes ten milliseconds, between two epochs of at least as many steps."""
+
 MEDIAN_STRETCHES = 256
 
 
@@ -133,8 +137,9 @@ class StepTrace:
 
     def begin_epoch(self) -> None:
         """Make room for an epoch."""
-        share = (MAXIMAL_ROWS - self._written_rows) // 16
-        self.ring.start(max(MINIMAL_ROWS_PER_EPOCH, share))
+        left = MAXIMAL_ROWS - self._written_rows
+        least = MINIMAL_ROWS_PER_EPOCH if left > 0 else LATE_ROWS_PER_EPOCH
+        self.ring.start(max(least, left // 16))
 
     def end_epoch(self, phase: int, epoch: int) -> None:
         """Append the epoch's rows to the file.

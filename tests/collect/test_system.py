@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import json
 import platform
 import resource
 import shutil
@@ -18,9 +19,14 @@ from typing import Any
 import psutil
 import pytest
 
+<<<<<<< HEAD
 import archiver
 from archiver.collect.memory import collect_memory
 from archiver.collect.processor import cache_sizes, collect_cpu_details, collect_processor, numa_nodes
+=======
+from archiver.collect import processor
+from archiver.collect.processor import collect_cpu_details, collect_processor
+>>>>>>> performance
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
 from archiver.records.environment import SystemRecord
@@ -214,6 +220,14 @@ def test_details_of_the_cpu_from_any_folder(tmp_path: Path, monkeypatch: pytest.
     assert details["bits"] == 64
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs Linux")
+def test_the_details_take_only_time_that_nobody_else_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen by the child itself: a program that tells how it runs stands in for the interpreter."""
+    code = "import os, time; time.sleep(0.5); print('[%d, %d]' % (os.nice(0), os.sched_getscheduler(0)))"
+    output = processor._run([sys.executable, "-c", code], 60)
+    assert json.loads(output) == [19, os.SCHED_IDLE]
+
+
 def test_details_of_the_cpu_that_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     details = collect_cpu_details(timeout_seconds=0.01)
@@ -229,9 +243,9 @@ def test_details_of_the_cpu_that_do_not_come(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.skipif(not os.path.exists("/proc/cpuinfo"), reason="needs Linux")
 def test_flags_and_model_as_the_kernel_writes_them() -> None:
     text = Path("/proc/cpuinfo").read_text()
-    processor = collect_processor()
-    if isinstance(processor.model, str):
-        assert processor.model in text
-    if not isinstance(processor.flags, Unavailable):
-        assert f" {processor.flags[0]} " in text.replace("\n", " ")
-        assert list(processor.flags) == sorted(processor.flags)
+    found = collect_processor()
+    if isinstance(found.model, str):
+        assert found.model in text
+    if not isinstance(found.flags, Unavailable):
+        assert f" {found.flags[0]} " in text.replace("\n", " ")
+        assert list(found.flags) == sorted(found.flags)

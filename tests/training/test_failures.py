@@ -41,7 +41,7 @@ def train(root, name, callbacks=(), finalize=True):
 def patience():
     """These trainings are shorter than it takes to find out about the CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("archiver.training.collecting.PATIENCE_SECONDS", 30)
+        patch.setattr("archiver.training.collecting.PATIENCE_SECONDS", 120)
         yield
 
 

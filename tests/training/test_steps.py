@@ -7,7 +7,14 @@ import pytest
 
 import archiver
 from archiver import layout
-from archiver.training.steps import MAXIMAL_ROWS, MINIMAL_ROWS_PER_EPOCH, StepRing, StepTrace
+from archiver.training.steps import (
+    LATE_ROWS_PER_EPOCH,
+    MAXIMAL_ROWS,
+    MINIMAL_ROWS_PER_EPOCH,
+    StepRing,
+    StepSummary,
+    StepTrace,
+)
 from tests.training import small
 
 
@@ -49,6 +56,52 @@ def test_a_loss_that_is_no_number_is_refused_without_a_row():
     with pytest.raises(TypeError):
         ring.record(0, None)
     assert ring.rows() == []
+
+
+def test_a_thinned_ring_still_counts_all_steps_and_times_them(monkeypatch):
+    now = iter(range(1_000_000, 10**12, 2_000_000))
+    monkeypatch.setattr("archiver.training.steps.perf_counter_ns", lambda: next(now))
+    ring = StepRing(64)
+    assert ring.summary() is None
+    for step in range(1000):
+        ring.record(step, 0.0)
+    assert ring.summary() == StepSummary(1000, 0.001, 1.999, pytest.approx(0.002))
+    ring.start(64)
+    assert ring.summary() is None
+    ring.record(0, 0.0)
+    assert (ring.summary().count, ring.summary().median_seconds) == (1, None)
+
+
+def test_the_usual_step_is_not_moved_by_slow_ones(monkeypatch):
+    """The first one compiles, every tenth waits; executions of four steps are reported by their last."""
+    times = np.cumsum([5e9] + [4e9 if each % 10 == 0 else 4e6 for each in range(1, 200)]).astype(int).tolist()
+    monkeypatch.setattr("archiver.training.steps.perf_counter_ns", iter(times).__next__)
+    ring = StepRing(512)
+    for execution in range(200):
+        ring.record(4 * execution + 3, 0.0)
+    found = ring.summary()
+    assert (found.count, found.first_end_seconds, found.median_seconds) == (800, 5.0, 0.001)
+
+
+def test_steps_out_of_order_count_as_many():
+    ring = StepRing(64)
+    for step in (1, 0, 3, 2):
+        ring.record(step, 0.0)
+    assert ring.summary().count == 4
+
+
+def test_five_million_steps_leave_a_bounded_trace(tmp_path):
+    """In 50,000 epochs of 100 steps they take the most room; these are the last thousand epochs."""
+    trace = StepTrace(tmp_path / "steps.csv", part=0)
+    trace._written_rows = MAXIMAL_ROWS
+    for epoch in range(1000):
+        trace.begin_epoch()
+        for step in range(100):
+            trace.ring.record(step, 0.5)
+        assert trace.ring.summary().count == 100
+        trace.end_epoch(0, epoch)
+    rows = (tmp_path / "steps.csv").read_bytes().count(b"\n") - 1
+    assert 1000 * LATE_ROWS_PER_EPOCH / 2 <= rows <= 1000 * LATE_ROWS_PER_EPOCH
 
 
 def test_the_trace_never_outgrows_its_limit(tmp_path, monkeypatch):
