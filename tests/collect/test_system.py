@@ -19,14 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
-<<<<<<< HEAD
 import archiver
+from archiver.collect import processor
 from archiver.collect.memory import collect_memory
 from archiver.collect.processor import cache_sizes, collect_cpu_details, collect_processor, numa_nodes
-=======
-from archiver.collect import processor
-from archiver.collect.processor import collect_cpu_details, collect_processor
->>>>>>> performance
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
 from archiver.records.environment import SystemRecord
