@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archiver import layout
@@ -52,7 +53,7 @@ def _check_checkpoint(inspection: Inspection, state: CheckpointState) -> None:
     _compare(inspection, file, "npz", expected)
 
 
-def _compare(inspection: Inspection, file: str, form: Any, expected: dict[str, VariablePart]) -> None:
+def _compare(inspection: Inspection, file: str, form: Any, expected: Mapping[str, VariablePart]) -> None:
     if not expected:
         return  # such a file may be in a form that is not read at all, which is no fault
     try:
