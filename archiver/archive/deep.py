@@ -5,6 +5,7 @@ Those in the model files and the checkpoint, and the predictions on the test dat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archiver import layout
@@ -76,7 +77,7 @@ def _check_predictions(inspection: Inspection, test: TestResults) -> None:
     _compare_digests(inspection, file, "npz", {name: (f"array {name}", digest) for name, digest in digests.items()})
 
 
-def _compare(inspection: Inspection, file: str, form: Any, expected: dict[str, VariablePart]) -> None:
+def _compare(inspection: Inspection, file: str, form: Any, expected: Mapping[str, VariablePart]) -> None:
     if not expected:
         return  # such a file may be in a form that is not read at all, which is no fault
     _compare_digests(inspection, file, form, {place: _named(place, each) for place, each in expected.items()})

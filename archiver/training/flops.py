@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,8 +183,12 @@ def _per_element(count: int) -> Formula:
     return lambda layer, inputs, outputs: count * _size(outputs)  # noqa: ARG005
 
 
+def _product(lengths: Iterable[Any]) -> int:
+    return math.prod(int(length) for length in lengths)
+
+
 def _size(shapes: Shapes) -> int:
-    return sum(math.prod(shape) for shape in shapes)
+    return sum(_product(shape) for shape in shapes)
 
 
 def activation_flops(activation: Any, elements: int) -> int:
@@ -206,7 +210,7 @@ def _bias_and_activation(layer: Any, outputs: Shapes) -> int:
 
 
 def _dense(layer: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return 2 * math.prod(inputs[0]) * layer.units + _bias_and_activation(layer, outputs)
+    return 2 * _product(inputs[0]) * int(layer.units) + _bias_and_activation(layer, outputs)
 
 
 def _einsum_dense(layer: Any, inputs: Shapes, outputs: Shapes) -> int:
@@ -223,31 +227,31 @@ def _einsum(equation: str, values: Shape, kernel: Shape) -> int:
     rest = len(shape) - len(before) - len(after)
     lengths |= dict(zip(before, shape, strict=False))
     lengths |= dict(zip(after, shape[len(shape) - len(after) :], strict=False))
-    extra = math.prod(shape[len(before) : len(before) + rest]) if dots else 1
-    return 2 * extra * math.prod(lengths.values())
+    extra = _product(shape[len(before) : len(before) + rest]) if dots else 1
+    return 2 * extra * _product(lengths.values())
 
 
 def _conv(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
-    return 2 * _size(outputs) * math.prod(layer.kernel.shape[:-1]) + _bias_and_activation(layer, outputs)
+    return 2 * _size(outputs) * _product(layer.kernel.shape[:-1]) + _bias_and_activation(layer, outputs)
 
 
 def _conv_transpose(layer: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return 2 * _size(inputs) * math.prod(layer.kernel.shape[:-1]) + _bias_and_activation(layer, outputs)
+    return 2 * _size(inputs) * _product(layer.kernel.shape[:-1]) + _bias_and_activation(layer, outputs)
 
 
 def _depthwise_conv(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
-    return 2 * _size(outputs) * math.prod(layer.kernel_size) + _bias_and_activation(layer, outputs)
+    return 2 * _size(outputs) * _product(layer.kernel_size) + _bias_and_activation(layer, outputs)
 
 
 def _separable_conv(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
     channels = int(layer.pointwise_kernel.shape[-2])
     positions = _size(outputs) // layer.filters
-    depthwise = 2 * positions * channels * math.prod(layer.kernel_size)
+    depthwise = 2 * positions * channels * _product(layer.kernel_size)
     return depthwise + 2 * _size(outputs) * channels + _bias_and_activation(layer, outputs)
 
 
 def _pooling(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
-    return _size(outputs) * math.prod(layer.pool_size)
+    return _size(outputs) * _product(layer.pool_size)
 
 
 def _global_pooling(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
@@ -255,7 +259,8 @@ def _global_pooling(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa
 
 
 def _layer_normalization(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
-    return (5 + bool(layer.scale) + bool(layer.center)) * _size(outputs)
+    per_element = 5 + bool(layer.scale) + bool(layer.center)
+    return per_element * _size(outputs)
 
 
 def _up_sampling(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
@@ -314,8 +319,8 @@ def _attention(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG
 def _multi_head_attention(layer: Any, inputs: Shapes, outputs: Shapes) -> int:
     if len(inputs[0]) != 2 or len(inputs[1]) != 2:  # noqa: PLR2004 - time and features
         raise UnknownShapeError("there is no formula for attention over more than one axis")
-    queries, keys, heads = inputs[0][0], inputs[1][0], layer.num_heads
-    key_length, value_length = layer.key_dim, layer.value_dim
+    queries, keys, heads = inputs[0][0], inputs[1][0], int(layer.num_heads)
+    key_length, value_length = int(layer.key_dim), int(layer.value_dim)
     projections = 0
     for inner, positions, elements in (
         (layer.query_dense, queries, queries * heads * key_length),
@@ -323,7 +328,7 @@ def _multi_head_attention(layer: Any, inputs: Shapes, outputs: Shapes) -> int:
         (layer.value_dense, keys, keys * heads * value_length),
         (layer.output_dense, queries, _size(outputs[:1])),
     ):
-        projections += 2 * positions * math.prod(inner.kernel.shape) + elements * (inner.bias is not None)
+        projections += 2 * positions * _product(inner.kernel.shape) + elements * (inner.bias is not None)
     products = 2 * queries * keys * heads * (key_length + value_length)
     return projections + products + queries * heads * key_length + SOFTMAX_FLOPS * heads * queries * keys
 

@@ -103,14 +103,13 @@ def _save_h5(model: Any, path: Path, *, with_training: bool = True) -> None:
 def _compile_config_kept(model: Any) -> Iterator[None]:
     """Keras' writer of `.h5` takes the optimizer out of what the model was compiled with, and every `.keras` file saved
     later lacks it."""
-    config = getattr(getattr(model, "_compile_config", None), "config", None)
-    before = dict(config) if isinstance(config, dict) else None
+    config = getattr(getattr(model, "_compile_config", None), "config", {})
+    before = dict(config)
     try:
         yield
     finally:
-        if before is not None:
-            config.clear()
-            config.update(before)
+        config.clear()
+        config.update(before)
 
 
 def _save_weights(model: Any, path: Path) -> None:

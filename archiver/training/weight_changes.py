@@ -92,7 +92,7 @@ class InitialWeights:
             memory.close()
         return digest.hexdigest()
 
-    def _write_one(self, data: memoryview, digest: Any) -> None:
+    def _write_one(self, data: Any, digest: Any) -> None:
         with data, files.explained("write", self._path):
             for start in range(0, len(data), _WRITTEN_BYTES):
                 with data[start : start + _WRITTEN_BYTES] as block:
