@@ -100,7 +100,7 @@ def _setting(name: str, value: Any) -> Any:
     if hasattr(value, "numpy") and value.shape == () and value.dtype.name in _SCALARS:
         value = value.numpy()
         value = value.decode(errors="replace") if isinstance(value, bytes) else value.item()
-    if value == _AUTOTUNE and name in _AUTOTUNED:
+    if isinstance(value, int) and value == _AUTOTUNE and name in _AUTOTUNED:
         return "autotune"
     if isinstance(value, str):
         return hide_home(redact_text(value))[:MAXIMAL_TEXT]

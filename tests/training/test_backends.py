@@ -43,7 +43,7 @@ for name, (shape, hidden) in MODELS.items():
     model.fit(x, y, batch_size=4, epochs=2, verbose=0, validation_split=0.25, callbacks=[archive, spy])
     # a step hook that were not `async_safe` would end Keras' asynchronous dispatch for all callbacks
     assert lists[0]._async_train == keras.src.backend.IS_THREAD_SAFE
-    run = archive.finalize(test_data=(x[:6], y[:6]))
+    run = archive.finalize(test_data=(x[:6] + 9, y[:6]))
     assert run.status.status == "complete", run.status
     steps = (run.path / "traces" / "steps.csv").read_text().splitlines()[1:]
     assert len(steps) == 6, steps
