@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archiver.collect.redaction import hide_home, redact_arguments
+from archiver.collect.redaction import hide_home, redact_arguments, redact_text
 from archiver.records.base import Unavailable
 from archiver.records.source import CommandPart, StartKind
 
@@ -89,5 +89,6 @@ def working_directory() -> str | Unavailable:
 
 
 def recordable(text: str) -> str:
-    """`text` as a record can hold it: the home folder as `~`, and no half characters of file names that are no text."""
-    return hide_home(text).encode("utf-8", "backslashreplace").decode()
+    """`text` as a record can hold it: without secrets, the home folder as `~`, and no half characters of file names that
+    are no text."""
+    return hide_home(redact_text(text)).encode("utf-8", "backslashreplace").decode()

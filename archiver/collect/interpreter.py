@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from archiver.collect.command import recordable
-from archiver.collect.redaction import redact_text
+from archiver.collect.redaction import redact_json, redact_text
 from archiver.records.base import Json, Unavailable
 from archiver.records.environment import PythonPart
 
@@ -31,7 +31,7 @@ def collect_python() -> PythonPart:
         build=sys.version,
         compiler=platform.python_compiler(),
         flags=_flags(),
-        options={str(name): value for name, value in sys._xoptions.items()},  # noqa: SLF001 - documented so
+        options=redact_json(dict(sys._xoptions)),  # noqa: SLF001 - documented so
         hash_seed=_hash_seed(),
         warning_options=tuple(redact_text(str(option)) for option in sys.warnoptions),
         recursion_limit=sys.getrecursionlimit(),

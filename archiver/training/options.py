@@ -11,7 +11,7 @@ from typing import Any, get_args
 from archiver.archive.claiming import OnExisting
 from archiver.collect.command import recordable
 from archiver.collect.data_paths import NamedPath
-from archiver.collect.redaction import redact_json
+from archiver.collect.redaction import redact_json, redact_text
 from archiver.errors import ArgumentError
 from archiver.naming import RunName
 from archiver.records.base import Json
@@ -118,7 +118,7 @@ def checked_names(names: Iterable[Any] | None) -> tuple[str, ...] | None:
         return None
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise ArgumentError(f"Received class_names={names!r}. Expected a list of names, one for each class number.")
-    texts = tuple(str(name) for name in names)
+    texts = tuple(redact_text(str(name)) for name in names)
     double = next((text for text in texts if texts.count(text) > 1), None) if len(texts) < 10_000 else None  # noqa: PLR2004
     if not texts or double is not None:
         what = f"{double!r} twice" if double is not None else "none"
@@ -159,7 +159,7 @@ def checked_texts(argument: str, value: Iterable[Any]) -> tuple[str, ...]:
     items = None if isinstance(value, str | bytes) or not isinstance(value, Iterable) else tuple(value)
     if items is None or not all(isinstance(item, str) for item in items):
         raise ArgumentError(f"Received {argument}={value!r}. Expected a list of texts.")
-    return items
+    return tuple(redact_text(item) for item in items)
 
 
 def checked_hyperparameters(value: Any) -> Json:

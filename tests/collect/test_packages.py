@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,25 @@ def test_an_egg(empty_path: Path) -> None:
         "old": "0.1",
         "older": "0.0.1",
     }
+
+
+def test_a_thousand_packages(empty_path: Path) -> None:
+    """The record stays small enough to read, and finding out takes about a millisecond for each."""
+    for number in range(1000):
+        install(empty_path, f"package-{number}", f"1.{number}", {f"package_{number}/{name}.py": "" for name in "abcde"})
+    begin = time.process_time()
+    record = collect_packages()
+    assert time.process_time() - begin < 4
+    assert len(record.packages) == 1000
+    assert all(part.file_count == 5 for part in record.packages.values())
+    assert len(record.model_dump_json(by_alias=True)) < 600_000
+
+
+def test_packages_of_conda_stand_beside(empty_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert collect_packages().conda_packages is None
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta" / "python-3.11.9-h955ad1f_0.json").write_text("{}")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    packages = collect_packages().conda_packages
+    assert packages is not None
+    assert (packages["python"].version, packages["python"].build) == ("3.11.9", "h955ad1f_0")

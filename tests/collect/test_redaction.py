@@ -44,6 +44,23 @@ TOKENS = [
     "npm_" + BODY,
     "pypi-" + "AgEIcHlwaS5vcmc" + BODY,
     "nvapi-" + BODY,
+    "gldt-" + BODY[:20],
+    "dop_v1_" + "0123456789abcdef" * 4,
+    "dckr_pat_" + BODY[:27],
+    "dapi" + "0123456789abcdef" * 2,
+    "hvs." + BODY,
+    "SG." + BODY[:22] + "." + BODY,
+    "shpat_" + "0123456789abcdef" * 2,
+    "xai-" + BODY + BODY,
+    "xapp-1-" + BODY,
+    "pcsk_" + BODY + "_" + BODY,
+    "lsv2_pt_" + "0123456789abcdef" * 2 + "_0123456789",
+    "tskey-auth-" + BODY,
+    "GOCSPX-" + BODY[:28],
+    "AGE-SECRET-KEY-1" + "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2,
+    "ATATT3" + BODY + BODY,
+    "123456789:AA" + BODY[:33],
+    "eyJhcGlfYWRkcmVzcyI6" + BODY,
     ".".join(["eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0In0", BODY]),
 ]
 
@@ -289,10 +306,10 @@ def test_the_home_folder_is_written_as_tilde(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_time_is_linear_in_the_length(hostile: str) -> None:
     text = "https://" + hostile * (200_000 // len(hostile))
-    begin = time.perf_counter()
+    begin = time.process_time()
     redact_text(text)
     redact_arguments([text])
-    assert time.perf_counter() - begin < 2.0
+    assert time.process_time() - begin < 2.0
 
 
 def test_the_source_of_this_module_would_be_copied() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import archiver
 from archiver.collect.source import SourceLimits, copy_source, find_source, looks_secret
 from archiver.collect.source_files import is_installed, is_source_name, project_root
 from archiver.records.base import Unavailable
@@ -343,3 +344,114 @@ def test_finding_without_an_entry(project: Path) -> None:
     found = [file for file in find_source(None, project) if file.role == "untracked"]
     assert [file.path for file in found] == [project / "note.md"]
     assert SourceLimits().files == 2000
+
+
+def test_a_program_that_is_one_file(project: Path) -> None:
+    """A zipapp: what runs are members of the zip file."""
+    (project / "app").mkdir()
+    (project / "app" / "__main__.py").write_text("import inner.tool\n" + COPY)
+    (project / "app" / "inner").mkdir()
+    (project / "app" / "inner" / "__init__.py").write_text("")
+    (project / "app" / "inner" / "tool.py").write_text("x = 1\n")
+    subprocess.run([sys.executable, "-m", "zipapp", "-c", "app", "-o", "train.pyz"], cwd=project, check=True)
+    record = run(project, "train.pyz")
+    assert record.entry == "environment/source/train.pyz/__main__.py"
+    assert record.root == str(project)
+    copied = project / "runs" / "x_models" / "environment" / "source" / "train.pyz"
+    assert (copied / "inner" / "tool.py").read_text() == "x = 1\n"
+    assert {part.module for part in record.files if part.role == "module"} == {"inner", "inner.tool"}
+
+
+SPAWN = """
+import multiprocessing
+def work():
+{body}
+if __name__ == "__main__":
+    process = multiprocessing.get_context("{method}").Process(target=work)
+    process.start()
+    process.join()
+    raise SystemExit(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_in_a_child_process(method: str, project: Path) -> None:
+    body = "".join(f"    {line}\n" for line in (COPY + "import sys; sys.stdout.flush()").splitlines())
+    (project / "train.py").write_text("import models\n" + SPAWN.format(body=body, method=method))
+    record = run(project, "train.py")
+    assert record.entry == "environment/source/train.py"
+    assert roles(record)["models/layers.py"] == "module"
+
+
+def test_a_script_that_another_one_runs(project: Path) -> None:
+    (project / "runner.py").write_text("import runpy, sys\nrunpy.run_path(sys.argv[1], run_name='__main__')\n")
+    record = run(project, "runner.py", "train.py")
+    assert record.entry == "environment/source/train.py"
+    (project / "runner.py").write_text("import runpy, sys\nrunpy.run_path(sys.argv[1])\n")
+    subprocess.run(["rm", "-r", project / "runs"], check=True)
+    record = run(project, "runner.py", "train.py")
+    assert record.entry == "environment/source/runner.py"
+    assert roles(record)["train.py"] == "module"
+
+
+def test_under_pytest(project: Path) -> None:
+    (project / "test_it.py").write_text("import models\ndef test_it():\n" + "".join(
+        f"    {line}\n" for line in COPY.replace("print(", "open('record.json', 'w').write(").splitlines()
+    ))  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(Path(archiver.__file__).parents[1])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    record = SourceRecord.model_validate_json((project / "record.json").read_text())
+    assert "pytest" in record.entry.unavailable  # type: ignore[union-attr]
+    assert roles(record)["test_it.py"] == "module"
+    assert roles(record)["models/layers.py"] == "module"
+
+
+def test_own_code_that_is_installed_as_a_link(project: Path, tmp_path: Path) -> None:
+    """As `pip install -e` leaves it: a `.pth` file among the packages that points to the user's folder, whose package
+    lies in a namespace."""
+    own = tmp_path / "own" / "src" / "lab" / "signals"
+    own.mkdir(parents=True)
+    (own / "__init__.py").write_text("")
+    (own / "filters.py").write_text("order = 4\n")
+    packages = tmp_path / "venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "__editable__.lab.pth").write_text(f"{tmp_path / 'own' / 'src'}\n")
+    (project / "train.py").write_text(
+        f"import site; site.addsitedir({str(packages)!r})\nimport lab.signals.filters\n" + COPY
+    )
+    record = run(project, "train.py")
+    assert roles(record) == {
+        "train.py": "entry",
+        "outside/lab/signals/__init__.py": "module",
+        "outside/lab/signals/filters.py": "module",
+    }
+
+
+def test_folders_that_are_no_source(project: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "my-env"], cwd=project, check=True)
+    (project / "my-env" / "mine.py").write_text("")
+    (project / "my-env" / ".gitignore").unlink(missing_ok=True)
+    (project / "web" / "node_modules" / "left-pad").mkdir(parents=True)
+    (project / "web" / "node_modules" / "left-pad" / "package.json").write_text("{}")
+    (project / "labels").mkdir()
+    for number in range(120):
+        (project / "labels" / f"{number}.json").write_text("{}")
+    (project / "labels" / "read.py").write_text("")
+    record = run(project, "train.py")
+    assert set(roles(record)) == {"train.py", "models/__init__.py", "models/layers.py", "labels/read.py"}
+    assert reasons(record) == {
+        "my-env/": "it is a virtual environment",
+        "web/node_modules/": "it is a folder of installed code",
+        "labels/*.json": "it holds more than 100 files *.json: they look like data",
+    }
+
+
+def test_the_folder_was_removed(project: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (project / "train.py").write_text(
+        f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+        + COPY.replace('Path("runs/x_models").absolute()', f"Path({str(project / 'runs/x_models')!r})")
+    )
+    assert run(project, str(project / "train.py")).entry == "environment/source/train.py"
