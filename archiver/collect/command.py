@@ -89,6 +89,6 @@ def working_directory() -> str | Unavailable:
 
 
 def recordable(text: str) -> str:
-    """`text` as a record can hold it: without secrets, the home folder as `~`, and no half characters of file names that
-    are no text."""
+    """`text` as a record can hold it: without secrets, the home folder as `~`, and no half characters, which names of
+    files may have that are no text."""
     return hide_home(redact_text(text)).encode("utf-8", "backslashreplace").decode()

@@ -92,12 +92,8 @@ def _object(value: Any, depth: int) -> Any:
         return value.as_posix()
     if isinstance(value, bytes | bytearray):
         return {"bytes": len(value)}
-    if isinstance(value, complex):
-        return [write_real(value.real), write_real(value.imag)]
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal | fractions.Fraction):
-        return str(value)
+    if isinstance(value, complex | dt.date | dt.time | decimal.Decimal | fractions.Fraction):
+        return _scalar(value)
     if isinstance(value, type) or callable(value):
         return qualified_name(value)
     if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -107,6 +103,12 @@ def _object(value: Any, depth: int) -> Any:
     if isinstance(value, Sequence):
         return _sequence(value, depth)
     return {"object": qualified_name(type(value))}
+
+
+def _scalar(value: complex | dt.date | dt.time | decimal.Decimal | fractions.Fraction) -> Any:
+    if isinstance(value, complex):
+        return [write_real(value.real), write_real(value.imag)]
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
 
 
 def _sequence(value: Sequence[Any], depth: int) -> Any:

@@ -181,7 +181,8 @@ def test_a_process_that_nobody_seeded(tmp_path):
 
 def test_a_process_that_repeats_bit_by_bit(tmp_path):
     beginning = (
-        "tf.config.threading.set_intra_op_parallelism_threads(1); tf.config.threading.set_inter_op_parallelism_threads(1)\n"
+        "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
+        "tf.config.threading.set_inter_op_parallelism_threads(1)\n"
         "archiver.seed(3, deterministic_ops=True)"
     )
     phase = in_a_process(tmp_path, beginning, PYTHONHASHSEED="0")

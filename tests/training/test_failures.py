@@ -30,9 +30,10 @@ def train(root, name, callbacks=(), finalize=True):
     archive = archiver.RunArchiver(root, name=name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=16, verbose=0, callbacks=[archive, *callbacks])
+        validation = small.arrays(16, 1)
+        model.fit(x, y, validation_data=validation, epochs=2, batch_size=16, verbose=0, callbacks=[archive, *callbacks])
         if finalize:
-            archive.finalize(test_data=(x, y))
+            archive.finalize(test_data=small.arrays(16, 2))
     mine = [str(each.message) for each in caught if issubclass(each.category, ArchiverWarning)]
     return weights_digest(model.weights), archive.run, mine
 
@@ -64,7 +65,7 @@ def reference(patience, tmp_path_factory):
 
 
 STEPS = (
-    "advice", "watch", "timing", "stop reason", "early stopping", "unseal", "initial weights", "weight changes",
+    "advice", "watch", "batches", "timing", "stop reason", "early stopping", "unseal", "initial weights", "weight changes",
     "run record", "system", "packages", "git", "source", "cpu details", "devices", "data sources",
     "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
     "resolved configs", "models", "weights table", "checkpoint", "earlier test results", "predictions", "test scores",
