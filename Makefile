@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types imports unit packaging stress schemas bench clean
+.PHONY: demo test lint types imports unit packaging stress schemas docs bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ stress: $(INSTALLED)        ## the random campaigns in full
 
 schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 	$(BIN)/python -m tests.write_schemas
+
+docs: $(INSTALLED)          ## write docs/records.md anew from the schemas and docs/details.toml
+	$(BIN)/python -m tests.records_reference
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
 	for file in overhead startup verify; do $(BIN)/python -m benchmarks.$$file || exit 1; done

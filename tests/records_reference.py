@@ -6,18 +6,22 @@ comes from the schema. A field is written `kind#/pointer`, with `*` for any key 
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from archiver import layout
-from archiver.archive.schemas import SCHEMA_KINDS, json_schema
+from archiver.archive import schemas
+from archiver.archive.schemas import SCHEMA_KINDS
 
 FOLDER = Path(__file__).parent.parent / "docs"
 REFERENCE = FOLDER / "records.md"
 
 Schema = dict[str, Any]
+
+json_schema = functools.cache(schemas.json_schema)
 
 _INTRODUCTION = """# What stands where
 
@@ -68,10 +72,14 @@ def _variants(schema: Schema, root: Schema) -> Iterator[Schema]:
     """The schema itself or, behind references and alternatives, those it stands for."""
     if "$ref" in schema:
         yield from _variants(root["$defs"][schema["$ref"].rsplit("/", 1)[-1]], root)
-    for each in schema.get("anyOf", ()):
+    for each in _choices(schema):
         yield from _variants(each, root)
-    if "$ref" not in schema and "anyOf" not in schema:
+    if "$ref" not in schema and not _choices(schema):
         yield schema
+
+
+def _choices(schema: Schema) -> list[Schema]:
+    return [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
 
 
 def values_at(document: Any, pointer: str) -> list[Any]:
@@ -95,12 +103,12 @@ def kind_of(schema: Schema, root: Schema) -> str:
 
 
 def _alternatives(schema: Schema) -> list[Schema]:
-    return [inner for each in schema["anyOf"] for inner in _alternatives(each)] if "anyOf" in schema else [schema]
+    return [inner for each in _choices(schema) for inner in _alternatives(each)] or [schema]
 
 
 def _type_name(schema: Schema, root: Schema) -> str:
     if "$ref" in schema:
-        return str(schema["$ref"].rsplit("/", 1)[-1].removesuffix("Part")).lower().replace("unavailable", "unavailable")
+        return str(schema["$ref"].rsplit("/", 1)[-1].removesuffix("Part")).lower()
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         return "number" if values == ["NaN", "Infinity", "-Infinity"] else "/".join(map(str, values))
