@@ -245,7 +245,7 @@ def _depthwise_conv(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa
 
 def _separable_conv(layer: Any, inputs: Shapes, outputs: Shapes) -> int:  # noqa: ARG001
     channels = int(layer.pointwise_kernel.shape[-2])
-    positions = _size(outputs) // layer.filters
+    positions = _size(outputs) // int(layer.filters)
     depthwise = 2 * positions * channels * _product(layer.kernel_size)
     return depthwise + 2 * _size(outputs) * channels + _bias_and_activation(layer, outputs)
 
