@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -94,7 +94,7 @@ def _object(value: Any, depth: int) -> Any:
         return {"bytes": len(value)}
     if isinstance(value, complex):
         return [write_real(value.real), write_real(value.imag)]
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, decimal.Decimal | fractions.Fraction):
         return str(value)

@@ -1,7 +1,7 @@
 import argparse
 import collections.abc
 import dataclasses
-import datetime
+import datetime as dt
 import enum
 import json
 import types
@@ -114,7 +114,7 @@ def test_objects_that_declare_their_fields():
     assert jsonable(Point(1, np.float32(0.5))) == {"x": 1, "y": 0.5}
     assert jsonable(Attrs()) == {"depth": 3}
     assert jsonable(types.SimpleNamespace(a=[Colour.RED])) == {"a": ["red"]}
-    assert jsonable(datetime.date(2026, 11, 22)) == "2026-11-22"
+    assert jsonable(dt.date(2026, 11, 22)) == "2026-11-22"
     assert jsonable([range(3), range(10**9)]) == [[0, 1, 2], {"object": "builtins.range", "count": 10**9}]
 
 
