@@ -88,12 +88,13 @@ def _key(key: Any) -> str:
 def _object(value: Any, depth: int) -> Any:
     if isinstance(value, enum.Enum):
         return jsonable(value.value, depth + 1)
-    if isinstance(value, PurePath):
-        return value.as_posix()
+    text = _text(value)
+    if text is not None:
+        return text
     if isinstance(value, bytes | bytearray):
         return {"bytes": len(value)}
-    if isinstance(value, complex | dt.date | dt.time | decimal.Decimal | fractions.Fraction):
-        return _scalar(value)
+    if isinstance(value, complex):
+        return [write_real(value.real), write_real(value.imag)]
     if isinstance(value, type) or callable(value):
         return qualified_name(value)
     if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -105,10 +106,12 @@ def _object(value: Any, depth: int) -> Any:
     return {"object": qualified_name(type(value))}
 
 
-def _scalar(value: complex | dt.date | dt.time | decimal.Decimal | fractions.Fraction) -> Any:
-    if isinstance(value, complex):
-        return [write_real(value.real), write_real(value.imag)]
-    return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
+def _text(value: Any) -> str | None:
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return str(value) if isinstance(value, decimal.Decimal | fractions.Fraction) else None
 
 
 def _sequence(value: Sequence[Any], depth: int) -> Any:

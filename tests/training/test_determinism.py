@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras.src.random import seed_generator
 
@@ -21,6 +22,11 @@ from archiver.training.random_states import random_states
 from archiver.training.seed_generators import MAXIMAL_COUNT, seed_generator_parts
 from archiver.training.threads import usable_cores
 from tests.training import small
+
+
+@pytest.fixture(autouse=True)
+def no_seed_of_ours_stays(monkeypatch):
+    monkeypatch.setattr("archiver.training.seeding._last", None)
 
 
 def described(model=None, **resolved):

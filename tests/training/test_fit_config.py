@@ -75,6 +75,7 @@ CASES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # of Keras, where the length is not known
 @pytest.mark.parametrize("case", CASES)
 def test_data_sets(case, tmp_path):
     make, size, steps = CASES[case]
