@@ -80,6 +80,7 @@ def _of_run(record: RunRecord) -> Rows:
 def _of_results(record: Results) -> Rows:
     phases = "" if record.phase_count == 1 else f", {counted(record.phase_count, 'phase')}"
     yield "trained", f"{counted(record.epoch_count, 'epoch')} in {record.training_seconds:.1f} s{phases}"
+    yield from _speed(record)
     if not isinstance(record.test, Unavailable):
         yield "test", _metrics(record.test.metrics)
     if record.final_metrics:
@@ -121,6 +122,15 @@ def sparkline(values: Sequence[float | None], width: int = 32) -> str:
 def _mean(values: Sequence[float | None]) -> float | None:
     finite = [value for value in values if value is not None and math.isfinite(value)]
     return sum(finite) / len(finite) if finite else None
+
+
+def _speed(record: Results) -> Rows:
+    durations = record.timing.whole_run
+    if isinstance(durations.steps_per_second, Unavailable):
+        return
+    samples = durations.samples_per_second
+    text = "" if isinstance(samples, Unavailable) else f", {samples:,.4g} samples"
+    yield "speed", f"{durations.steps_per_second:,.4g} steps{text} a second"
 
 
 def counted(count: int, noun: str) -> str:

@@ -421,6 +421,21 @@ def test_events_that_make_no_sense(details, run):
         assert event.event
 
 
+@pytest.mark.parametrize(
+    ("section", "edit"),
+    [
+        ("performance", lambda results: results["performance"]["loss"].update(mean=0.5)),
+        ("performance", lambda results: results["performance"].pop("val_loss")),
+        ("convergence", lambda results: results["convergence"]["whole_run"].update(trend_per_epoch=-1.0)),
+        ("timing", lambda results: results["timing"]["phases"][0].update(train_seconds=1.0)),
+    ],
+)
+def test_what_follows_from_the_journal_is_derived_again(section, edit, run):
+    edit_and_seal(run, "results/tiny_results.json", edit)
+    (finding,) = verify(run.path).findings
+    assert (finding.code, finding.path) == ("disagreement", f"results/tiny_results.json#/{section}")
+
+
 def test_parameter_counts_against_the_table_of_weights(run):
     def add_one(record):
         record["parameters"]["total"] += 1
