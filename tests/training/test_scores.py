@@ -399,3 +399,48 @@ def test_generators_that_end_early(tmp_path):
     short = itertools.islice(generated(TARGETS["binary"]), 2)
     with pytest.raises(DataError, match="ended after 2 batches"):
         archive.finalize(test_data=short, steps=3)
+
+
+def test_batches_that_differ_in_shape_cost_the_predictions_only(tmp_path):
+    inputs = keras.Input((None, 2))
+    model = keras.Model(inputs, keras.layers.Dense(1, name="head")(inputs))
+    model.compile("sgd", "mse")
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    batches = [(np.ones((4, length, 2), "float32"), np.ones((4, length, 1), "float32")) for length in (3, 5)]
+    model.fit(*batches[0], epochs=1, verbose=0, callbacks=[archive])
+    run = archive.finalize(test_data=iter(batches), steps=2)
+    test = run.read(layout.RESULTS).test
+    assert set(test.metrics) == {"loss"}
+    assert "batches differ" in test.predictions.unavailable
+    assert test.scores == test.sample_count == test.predictions
+    assert not run.has(layout.PREDICTIONS)
+    assert archiver.verify(run.path, deep=True).findings == ()
+
+
+def test_a_data_set_on_several_replicas(tmp_path):
+    """`predict_on_batch` would return every batch once for each replica."""
+    script = """
+import sys
+import numpy as np, tensorflow as tf
+devices = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, archiver
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "softmax", name="head")])
+    model.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+x, y = np.random.default_rng(0).normal(size=(24, 4)).astype("float32"), np.arange(24) % 3
+archive = archiver.RunArchiver(sys.argv[1], name="a")
+model.fit(x, y, batch_size=8, epochs=1, verbose=0, callbacks=[archive])
+run = archive.finalize(test_data=tf.data.Dataset.from_tensor_slices((x, y)).batch(8))
+test = run.read(archiver.layout.RESULTS).test
+assert test.sample_count == 24, test.sample_count
+assert abs(test.scores["head"].values["accuracy"] - test.metrics["accuracy"]) < 1e-6
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
