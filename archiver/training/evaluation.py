@@ -60,24 +60,34 @@ def evaluate(
     metrics = _compiled_metrics(model, data, batch_size)
     gathered = _gathered(model, data, batch_size)
     split = describe_split(*data.given)
-    base: dict[str, Any] = {"evaluated": utc_now(), "weights_digest": weights_digest, "metrics": metrics}
+    results = TestResults(
+        evaluated=utc_now(),
+        weights_digest=weights_digest,
+        sample_count=_sample_count(gathered),
+        metrics=metrics,
+        scores=gathered if isinstance(gathered, Unavailable) else {},
+        predictions=gathered if isinstance(gathered, Unavailable) else (),
+    )
     if isinstance(gathered, Unavailable):
-        results = TestResults(**base, sample_count=gathered, scores=gathered, predictions=gathered)
         return Evaluation(results, split, None, {})
     outputs = outputs_of(model, gathered.structure, scoring.tasks, scoring.threshold, scoring.class_names)
     scores = {output.name: _score(gathered, output) for output in outputs}
-    parts, stored = _kept(gathered, outputs)
     tables = _tables({name: details for name, (_, details) in scores.items()}, weights_digest)
+    parts, stored = _kept(gathered, outputs)
+    update = {
+        "scores": {name: headline for name, (headline, _) in scores.items()},
+        "scores_file": layout.TEST_SCORES.path(run.name) if tables else None,
+        "predictions": parts,
+        "predictions_file": layout.PREDICTIONS.path(run.name),
+    }
+    return Evaluation(results.model_copy(update=update), split, tables, stored)
+
+
+def _sample_count(gathered: Gathered | Unavailable) -> int | Unavailable:
+    if isinstance(gathered, Unavailable):
+        return gathered
     counts = {rows.count for rows in gathered.outputs.values()}
-    results = TestResults(
-        **base,
-        sample_count=counts.pop() if len(counts) == 1 else Unavailable(unavailable="the outputs differ in length"),
-        scores={name: headline for name, (headline, _) in scores.items()},
-        scores_file=layout.TEST_SCORES.path(run.name) if tables else None,
-        predictions=parts,
-        predictions_file=layout.PREDICTIONS.path(run.name),
-    )
-    return Evaluation(results, split, tables, stored)
+    return counts.pop() if len(counts) == 1 else Unavailable(unavailable="the outputs differ in length")
 
 
 def _compiled_metrics(model: Any, data: EvaluationData, batch_size: int | None) -> dict[str, float]:
@@ -166,7 +176,9 @@ def _array_part(rows: dict[str, Rows], output: Output, otherwise: str) -> TestAr
 
 
 def write_predictions(run: Run, evaluation: Evaluation) -> None:
-    """Write the stored predictions, targets and weights, one array for each."""
+    """Write the stored predictions, targets and weights, one array for each, if there are any."""
+    if not evaluation.stored:
+        return
     with files.replacing(run.path_of(layout.PREDICTIONS)) as temporary:
         write_npz(temporary, evaluation.stored.items())
 
