@@ -268,7 +268,7 @@ def _attach(adapter: Any, name: str, observer: BatchObserver) -> None:
     if not hasattr(wrapper, "archiver_observers"):
         wrapper = _wrapper(getattr(adapter, name), was_set=name in vars(adapter))
         setattr(adapter, name, wrapper)
-    wrapper.archiver_observers.append(observer)  # type: ignore[union-attr]
+    wrapper.archiver_observers.append(observer)
 
 
 def _detach(adapter: Any, name: str, observer: BatchObserver) -> None:

@@ -66,8 +66,8 @@ def reference(patience, tmp_path_factory):
 
 STEPS = (
     "advice", "watch", "batches", "stop reason", "unseal", "run record", "system", "packages", "git", "source",
-    "cpu details", "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
-    "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
+    "cpu details", "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace",
+    "best weights", "models", "weights table", "checkpoint", "predictions", "history", "results", "seal",
 )  # fmt: skip
 
 
