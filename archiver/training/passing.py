@@ -41,6 +41,7 @@ _GENERATORS = {
     ),
     "GeneratorDataAdapter": ("generator",),
 }  # fmt: skip
+_STRUCTURES = (tuple, list, dict)
 _TF_DATA = (
     "batches of tf.data stay inside TensorFlow and are not seen from Python; give the arrays behind them with data="
 )
@@ -218,7 +219,7 @@ def _common(one: tuple[int | None, ...], other: tuple[int, ...]) -> tuple[int | 
 
 def _sample_count(batch: Any) -> int | None:
     """The length of the first array of a batch."""
-    while isinstance(batch, tuple | list | dict) and batch:
+    while isinstance(batch, _STRUCTURES) and batch:  # a union of types takes five times as long
         batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
     shape = getattr(batch, "shape", None)
     return int(shape[0]) if shape else None
