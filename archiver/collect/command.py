@@ -89,6 +89,6 @@ def working_directory() -> str | Unavailable:
 
 
 def recordable(text: str) -> str:
-    """`text` as a record can hold it: without secrets, the home folder as `~`, and no half characters of file names that
+    """`text` as a record can hold it: without secrets, the home folder as `~`, no half characters of file names that
     are no text."""
     return hide_home(redact_text(text)).encode("utf-8", "backslashreplace").decode()
