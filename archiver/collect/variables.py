@@ -51,8 +51,8 @@ def allowed_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _redact_value(value: str) -> str:
     """JSON (TF_CONFIG), or options as on a command line (XLA_FLAGS), or anything else."""
-    (whole,) = redact_arguments([value])
-    return " ".join(redact_arguments(whole.split(" "))) if whole == value else whole
+    words = [value] if value.lstrip()[:1] in ("{", "[") else value.split(" ")
+    return " ".join(redact_arguments(words))
 
 
 def _bounded(value: str) -> str:

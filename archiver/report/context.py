@@ -30,6 +30,7 @@ def context(run: Run) -> dict[str, Any]:
         "model_files": {kind: file.path(run.name) for kind, file in layout.MODEL_FORMATS.items() if run.has(file)},
         "best_weights": layout.BEST_WEIGHTS.path(run.name) if run.has(layout.BEST_WEIGHTS) else None,
         "has_patch": run.has(layout.PATCH),
+        "has_submodules_patch": run.has(layout.SUBMODULES_PATCH),
         "inventory": Safe(INVENTORY_MARK),
         "summary_mark": Safe(SUMMARY_MARK),
         "is_available": is_available,

@@ -223,7 +223,7 @@ def checked_text(argument: str, value: Any) -> str | None:
     """
     if value is not None and (not isinstance(value, str) or not value):
         raise ArgumentError(f"Received {argument}={value!r}. Expected a text or None.")
-    return value
+    return None if value is None else redact_text(value)
 
 
 def checked_report(templates: str | os.PathLike[str] | None, figures: bool) -> ReportOptions:
