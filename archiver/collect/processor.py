@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from archiver.collect.cgroup import core_limit
+from archiver.machine.cgroups import core_limit
 from archiver.records.base import Json, Unavailable
 from archiver.records.environment import ProcessorPart
 

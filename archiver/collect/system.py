@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from archiver.collect.cgroup import memory_limit_bytes
+from archiver.machine.cgroups import memory_limit_bytes
 from archiver.collect.command import collect_command, recordable, working_directory
 from archiver.collect.gpus import collect_gpus
 from archiver.collect.interpreter import collect_python

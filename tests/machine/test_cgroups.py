@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archiver.collect.cgroup import core_limit, memory_limit_bytes
+from archiver.machine.cgroups import core_limit, memory_limit_bytes
 
 GIB = 1 << 30
 
