@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from archiver.machine.cgroups import memory_limit_bytes
 from archiver.collect.command import collect_command, recordable, working_directory
 from archiver.collect.gpus import collect_gpus
 from archiver.collect.interpreter import collect_python
 from archiver.collect.processor import collect_cpu_details, collect_processor
 from archiver.collect.redaction import allowed_environment
+from archiver.machine.cgroups import memory_limit_bytes
 from archiver.records.base import Json, Unavailable, local_offset_seconds, utc_now
 from archiver.records.environment import (
     DiskPart,

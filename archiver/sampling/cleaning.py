@@ -41,15 +41,22 @@ class Cleanup:
         return self.gpu_before_bytes - self.gpu_after_bytes
 
 
-def clean_up(cpu_bytes: Callable[[], int], gpu_bytes: Callable[[], int | None]) -> Cleanup:
+def clean_up(
+    cpu_bytes: Callable[[], int],
+    gpu_bytes: Callable[[], int | None],
+    drop: Callable[[], None] | None = None,
+) -> Cleanup:
     """Collect all garbage, return what is free to the system.
 
     Args:
         cpu_bytes: tells the resident memory.
         gpu_bytes: tells the GPU's memory; None: not known.
+        drop: called after the first reading, to let go of what is to be freed.
     """
     begin = time.perf_counter()
     before, gpu_before = cpu_bytes(), gpu_bytes()
+    if drop is not None:
+        drop()
     if _frozen:
         gc.unfreeze()
     collected = gc.collect()

@@ -68,13 +68,14 @@ class GpuSampler:
         ArgumentError: there is no device of such an index.
     """
 
+    indices: tuple[int, ...]
+    """The devices that are measured."""
+    total_bytes: tuple[int | None, ...]
+    """The memory of each."""
+
     def __init__(self, indices: Sequence[int] | None = None) -> None:
         self.unavailable: dict[str, str] = {}
         self._nvml: Any = None
-        self.indices: tuple[int, ...] = ()
-        """The devices that are measured."""
-        self.total_bytes: tuple[int | None, ...] = ()
-        """The memory of each."""
         self._handles: dict[int, Any] = {}
         self._open(indices)
         self.columns = tuple(

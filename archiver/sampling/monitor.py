@@ -255,9 +255,10 @@ class MemoryMonitor:
         Only an array that nobody else refers to can be freed: a variable of the caller keeps it alive. So give a list
         or a dict of arrays, which is emptied, or an expression: `monitor.cleanup_arrays(cache.pop("x"))`.
         """
-        referenced, sizes = _drop(arrays)
+        owners = list(arrays)
         del arrays
-        cleanup = clean_up(self._process.rss_bytes, self._gpu.used_bytes)
+        referenced, sizes = _references(owners)
+        cleanup = clean_up(self._process.rss_bytes, self._gpu.used_bytes, lambda: _empty(owners))
         with self._lock:
             self.cleanup_count += 1
             self._cpu_freed += cleanup.cpu_freed_bytes
@@ -313,15 +314,20 @@ def _checked_cadence(every: int | None) -> int | None:
     return every
 
 
-def _drop(arrays: Sequence[Any]) -> tuple[list[weakref.ref[Any]], list[int]]:
-    """Weak references to the arrays and their sizes in bytes; lists and dicts are emptied."""
+def _references(arrays: Sequence[Any]) -> tuple[list[weakref.ref[Any]], list[int]]:
+    """Weak references to the arrays, and their sizes in bytes."""
     found: list[tuple[weakref.ref[Any], int]] = []
     for each in arrays:
         inner = list(each.values()) if isinstance(each, dict) else list(each) if isinstance(each, list) else [each]
         found += [(_reference(array), int(getattr(array, "nbytes", 0))) for array in inner]
+    return [reference for reference, _ in found], [size for _, size in found]
+
+
+def _empty(owners: list[Any]) -> None:
+    for each in owners:
         if isinstance(each, dict | list):
             each.clear()
-    return [reference for reference, _ in found], [size for _, size in found]
+    owners.clear()
 
 
 def _reference(array: Any) -> weakref.ref[Any]:
