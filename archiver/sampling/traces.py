@@ -132,13 +132,13 @@ def _text(cell: Cell) -> str:
 
 def _lines(path: Path) -> list[str]:
     """The whole lines; a torn last one is left out."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
+    with files.explained("read", path):
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(path, len(whole))
     return whole.decode(errors="replace").splitlines()
 
 

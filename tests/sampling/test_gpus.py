@@ -148,7 +148,7 @@ def test_without_a_driver():
     sampler = GpuSampler()
     assert (sampler.sample(), sampler.columns, sampler.indices) == ((), (), ())
     assert sampler.unavailable == {"gpu_...": "no NVIDIA driver was found"}
-    with pytest.raises(ArgumentError, match="Received GPU index 0. Expected none: no NVIDIA driver was found"):
+    with pytest.raises(ArgumentError, match=r"Received GPU index 0\. Expected none: no NVIDIA driver was found"):
         GpuSampler([0])
 
 
