@@ -16,7 +16,7 @@ from typing import NamedTuple
 from archiver.sampling.columns import Cell, Column
 from archiver.sampling.kept import KeptFile, kept
 
-MAXIMAL_SHARE = 2e-4
+MAXIMAL_SHARE = 1e-4
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 GONE = (b"Z", b"X")
 """States of a process that has ended and waits for its parent to ask."""

@@ -85,4 +85,4 @@ def test_a_process_that_nobody_has_waited_for_is_none(sampler):
 def test_looking_through_proc_is_rationed(sampler):
     sampler.sample()
     family = sampler._family
-    assert family.next_look > time.monotonic() + 0.05, "a look takes some 0.1 ms, a share of 2e-4 of a core"
+    assert family.next_look > time.monotonic() + 0.05, "a look takes some 0.1 ms, a share of 1e-4 of a core"
