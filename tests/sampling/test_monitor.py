@@ -6,6 +6,7 @@ import gc
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -282,3 +283,13 @@ def test_more_bad_input():
         monitor().chunks([1], 0)
     with pytest.raises(ArgumentError, match=r"Received int\. Expected arrays"):
         monitor().cleanup_arrays(5)
+
+
+def test_the_example(tmp_path):
+    example = Path(__file__).parents[2] / "examples" / "count_words.py"
+    command = [sys.executable, example, "--modules", "40", "--chunk-size", "10", "--threshold-mb", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("40 modules: self ")
+    assert "8 readings" not in done.stdout
+    assert "10 readings" in done.stdout, "four chunks, twice each, the start and the end"
+    assert "freed" in done.stderr
