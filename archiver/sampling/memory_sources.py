@@ -50,6 +50,7 @@ class SystemMemory(NamedTuple):
 
     total_bytes: int
     available_bytes: int
+    swap_used_bytes: int
 
 
 class SystemMemoryReader:
@@ -63,11 +64,12 @@ class SystemMemoryReader:
         data = self._file.read() if self._file is not None else b""
         total, available = kibibytes(data, b"MemTotal:"), kibibytes(data, b"MemAvailable:")
         if total is not None and available is not None:
-            return SystemMemory(total, available)
+            swap = (kibibytes(data, b"SwapTotal:") or 0) - (kibibytes(data, b"SwapFree:") or 0)
+            return SystemMemory(total, available, swap)
         import psutil
 
         memory = psutil.virtual_memory()
-        return SystemMemory(memory.total, memory.available)
+        return SystemMemory(memory.total, memory.available, psutil.swap_memory().used)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_args
 
-from archiver.errors import ArgumentError
+from archiver.errors import ArchiverError, ArgumentError, RunStateError
 from archiver.records.base import utc_now
 from archiver.records.telemetry import (
     ColumnSummary,
@@ -139,8 +139,12 @@ class TelemetryRecorder:
         self._peak = PeakMeter()
         self._phase_peak = PeakMeter()
         self._lifetime_peak = 0
-        for name in get_args(TraceName):
-            self._open(name)
+        try:
+            for name in get_args(TraceName):
+                self._open(name)
+        except ArchiverError:
+            self.close()
+            raise
         self.begin_phase(phase)
         self._thread.start()
 
@@ -236,10 +240,10 @@ class TelemetryRecorder:
         """What was measured so far.
 
         Raises:
-            ArchiverError: it has not been started.
+            RunStateError: it has not been started.
         """
         if not self._phases:
-            raise ArgumentError("Received a request for the summary before start(). Expected start() first.")
+            raise RunStateError("There is nothing to sum up before start(). Call start() first.")
         with self._lock:
             if not self._end:
                 self._close_phase()

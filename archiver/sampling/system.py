@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from archiver.sampling.columns import Cell, Column, Pace, Rate
-from archiver.sampling.kept import KeptFile, kept, kibibytes
+from archiver.sampling.kept import KeptFile, kept
+from archiver.sampling.memory_sources import SystemMemoryReader
 
 MAXIMAL_CORES = 64
 """Up to this many cores there is a column for each one."""
@@ -52,13 +53,6 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def memory_total_bytes() -> int:
-    """The memory of the machine, whatever a container may use of it."""
-    import psutil
-
-    return int(psutil.virtual_memory().total)
-
-
 class SystemSampler:
     """The machine, through kept-open files of /proc; through psutil where there is no /proc.
 
@@ -69,7 +63,7 @@ class SystemSampler:
     def __init__(self, folder: str | Path = ".") -> None:
         self.unavailable: dict[str, str] = {}
         self._folder = str(folder)
-        self._memory = kept("/proc/meminfo")
+        self._memory = SystemMemoryReader()
         self._stat = kept("/proc/stat")
         self._disks = kept("/proc/diskstats", is_list=True)
         self._network = kept("/proc/net/dev", is_list=True)
@@ -100,13 +94,13 @@ class SystemSampler:
     def sample(self) -> SystemReading:
         """Measure now."""
         now = time.monotonic()
-        used, available, swap = _memory(self._memory)
+        memory = self._memory.read()
         total, cores = self._cpu()
         traffic = self._traffic_now(now) if self._traffic.is_due(now) else [None] * 4
         return SystemReading(
-            used,
-            available,
-            swap,
+            memory.total_bytes - memory.available_bytes,
+            memory.available_bytes,
+            memory.swap_used_bytes,
             total,
             max((core for core in cores if core is not None), default=None),
             os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -141,25 +135,10 @@ class SystemSampler:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for file in (self._memory, self._stat, self._disks, self._network):
+        self._memory.close()
+        for file in (self._stat, self._disks, self._network):
             if file is not None:
                 file.close()
-
-
-def _memory(file: KeptFile | None) -> tuple[int, int, int]:
-    data = file.read() if file is not None else b""
-    total, available = kibibytes(data, b"MemTotal:"), kibibytes(data, b"MemAvailable:")
-    if total is None or available is None:
-        return _portable_memory()
-    swap = (kibibytes(data, b"SwapTotal:") or 0) - (kibibytes(data, b"SwapFree:") or 0)
-    return total - available, available, swap
-
-
-def _portable_memory() -> tuple[int, int, int]:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    return memory.total - memory.available, memory.available, psutil.swap_memory().used
 
 
 def _core_times(stat: bytes) -> list[tuple[int, int]]:

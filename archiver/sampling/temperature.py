@@ -40,6 +40,7 @@ class TemperatureReading(NamedTuple):
     """Every sensor."""
 
 
+NOTHING = TemperatureReading(None, None, ())
 _HOTTEST: dict[Part, Column] = {
     "cpu": Column("cpu_celsius", "temperature", "the hottest sensor of the processor", is_key=True),
     "gpu": Column("gpu_celsius", "temperature", "the hottest sensor of a GPU that is not NVIDIA's", is_key=True),
@@ -73,6 +74,8 @@ class TemperatureSampler:
         if self._is_portable:
             readings = _portable()
             return TemperatureReading(readings.get("cpu"), readings.get("gpu"), ())
+        if not self.sensors:
+            return NOTHING
         values = tuple(_celsius(sensor.file) for sensor in self.sensors)
         return TemperatureReading(self._hottest("cpu", values), self._hottest("gpu", values), values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from archiver.sampling.peaks import PeakMeter, lifetime_peak_bytes, why_inexact
 from archiver.sampling.process import ProcessSampler
+from tests.sampling.brackets import sample_twice
 
 MIB = 1 << 20
 linux = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
@@ -38,33 +40,39 @@ def test_against_psutil(sampler):
     assert len(sampler.cells(reading)) == len(sampler.columns)
 
 
-def test_rates_between_two_samples(sampler):
-    sampler.sample()
-    begin, spent = time.monotonic(), time.process_time()
-    while time.process_time() - spent < 0.1:
-        pass
-    block = np.ones(16 * MIB, np.uint8)
-    seconds = time.monotonic() - begin
-    reading = sampler.sample()
-    expected = (time.process_time() - spent) / seconds * 100
-    assert reading.cpu_percent == pytest.approx(expected, rel=0.3)
-    assert reading.minor_faults_per_second * seconds > 3  # one page fault for each 4 KiB, or for each 2 MiB
+def test_cpu_time_and_page_faults(sampler):
+    sampler.sample()  # the first one is slow
+
+    def work():
+        begin = time.process_time()
+        while time.process_time() - begin < 0.1:
+            pass
+        np.ones(16 * MIB, np.uint8)
+
+    reading, least, most = sample_twice(sampler.sample, work, time.process_time)
+    assert least * 100 <= reading.cpu_percent <= most * 100
     assert reading.uss_bytes is None, "dividing the memory is too slow for every sample"
-    del block
+    faults = lambda: float(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)  # noqa: E731
+    reading, least, most = sample_twice(sampler.sample, lambda: np.ones(16 * MIB, np.uint8), faults)
+    assert 0 < least <= reading.minor_faults_per_second <= most
 
 
 def test_written_bytes(sampler, tmp_path):
     if "read_bytes_per_second, written_bytes_per_second" in sampler.unavailable:
         pytest.skip("/proc/self/io cannot be read")
-    sampler.sample()
-    begin = time.monotonic()
-    with open(tmp_path / "data", "wb") as file:
-        file.write(bytes(8 * MIB))
-        file.flush()
-        os.fsync(file.fileno())
-    reading = sampler.sample()
-    written = reading.written_bytes_per_second * (time.monotonic() - begin)
-    assert written == 0 or written > 7 * MIB  # 0: a file system in memory
+
+    def work():
+        with open(tmp_path / "data", "wb") as file:
+            file.write(bytes(8 * MIB))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def written():
+        return float(psutil.Process().io_counters().write_bytes)
+
+    reading, least, most = sample_twice(sampler.sample, work, written)
+    assert least <= reading.written_bytes_per_second <= most
+    assert least == 0 or most > 8 * MIB / 60, "0: a file system in memory"
 
 
 SPIKES = """
