@@ -13,7 +13,9 @@ How it is built, from the bottom up; imports point downwards only:
 - `errors`, `records`: what can go wrong, and what an archive says: pydantic models, one module per subject.
 - `naming`, `layout`: how a run may be called, and THE table of an archive's files.
 - `storage`: bytes on the disk: atomic files, digests, manifests, the journal, safe reading of strangers' files.
+- `machine`: where the kernel and the driver keep their numbers.
 - `collect`: functions that look at the world and return records.
+- `sampling`: readings over time: samplers and traces, `MemoryMonitor`, the guard, cooling breaks.
 - `archive`: an archive as an object: opening, reading typed, status, verifying.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
@@ -34,13 +36,15 @@ if TYPE_CHECKING:
     from archiver import data, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
+    from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
     from archiver.training.run_archiver import RunArchiver
     from archiver.training.seeding import seed
 
-__all__ = ["Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout", "seed", "verify"]
+__all__ = ["MemoryMonitor", "Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout", "seed", "verify"]
 
 _HOMES = {
+    "MemoryMonitor": "archiver.sampling.monitor",
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",
     "fit": "archiver.training.fitting",

@@ -132,6 +132,13 @@ PREVIOUS_SEAL = ArchiveFile("manifest-blake3.previous", "the seal before this on
 FIGURES = ArchiveFile("figures/*.svg", "figure", "optional", "report")
 README_HTML = ArchiveFile("README.html", "the report as one page", "optional", "report")
 CRATE = ArchiveFile("ro-crate-metadata.json", "RO-Crate description", "optional", "report")
+MEMORY_TRACE = ArchiveFile(
+    "traces/memory.csv", "memory of process, machine, container and GPUs over time", "optional", "sampling.recorder"
+)
+UTILISATION_TRACE = ArchiveFile(
+    "traces/utilisation.csv", "CPU, GPU, disk and network use over time", "optional", "sampling.recorder"
+)
+TEMPERATURE_TRACE = ArchiveFile("traces/temperature.csv", "temperatures over time", "optional", "sampling.recorder")
 TRACES = ArchiveFile("traces/*.csv", "time series", "optional", "sampling")
 LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "optional", "reproduction")
 
@@ -143,7 +150,7 @@ RECORD_FILES: tuple[RecordFile[Any], ...] = (
 OTHER_FILES = (
     KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, PREDICTIONS, PATCH, SUBMODULES_PATCH,
     SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256, MANIFEST_BLAKE3,
-    PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, TRACES, LOCK,
+    PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, MEMORY_TRACE, UTILISATION_TRACE, TEMPERATURE_TRACE, TRACES, LOCK,
 )  # fmt: skip
 
 MODEL_FORMATS = {"keras": KERAS_MODEL, "h5": H5_MODEL, "weights.h5": WEIGHTS_H5}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from archiver.collect.attempts import text_of
+from archiver.machine.nvml import NvmlUnavailableError, open_nvml
 from archiver.records.base import Unavailable
 from archiver.records.machine import GpuPart, GpusPart, PciDevicePart
 
@@ -20,37 +19,18 @@ _PCI_CLASSES = ("0x03", "0x12")
 _VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1ae0": "Google", "0x1d0f": "Amazon"}
 
 
-def may_have_gpus() -> bool:
-    """Whether NVIDIA's driver is here; cheap. Importing pynvml takes 12 MB, so it is asked first."""
-    return os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvidiactl") or _find_library()
-
-
-def _find_library() -> bool:
-    try:
-        ctypes.CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return os.path.exists("/usr/lib/wsl/lib/libnvidia-ml.so.1")
-    return True
-
-
 def collect_gpus() -> GpusPart | Unavailable:
     """Every GPU the driver knows, whether the training sees it or not, or why they are not known."""
-    if not may_have_gpus():
-        return Unavailable(unavailable="no NVIDIA driver was found")
     try:
-        import pynvml
-    except ImportError as error:
-        return Unavailable(unavailable=f"nvidia-ml-py cannot be imported: {error}")
+        nvml = open_nvml()
+    except NvmlUnavailableError as error:
+        return Unavailable(unavailable=str(error))
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return Unavailable(unavailable=f"the NVIDIA driver does not answer: {error}")
-    try:
-        return _gpus(pynvml)
-    except pynvml.NVMLError as error:
+        return _gpus(nvml)
+    except nvml.NVMLError as error:
         return Unavailable(unavailable=f"the NVIDIA driver does not answer: {error}")
     finally:
-        pynvml.nvmlShutdown()
+        nvml.nvmlShutdown()
 
 
 def collect_pci_devices(folder: Path = _PCI) -> tuple[PciDevicePart, ...] | Unavailable:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from archiver.collect.attempts import UNTOLD, chosen_in, number_in, text_of
-from archiver.collect.cgroup import memory_limit_bytes
+from archiver.machine.cgroups import memory_limit_bytes
 from archiver.records.base import Unavailable
 from archiver.records.machine import MemoryPart
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from archiver.collect.attempts import UNTOLD, attempt, number_in, text_of
-from archiver.collect.cgroup import collect_control_group
 from archiver.collect.command import collect_command, recordable, working_directory
+from archiver.machine.cgroups import collect_control_group
 from archiver.records.base import Unavailable
 from archiver.records.environment import LimitPart, ProcessPart
 

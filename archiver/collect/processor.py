@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from archiver.collect.attempts import UNTOLD, as_ranges, count_of_ranges, number_in, said_in, text_of
-from archiver.collect.cgroup import core_limit
+from archiver.machine.cgroups import core_limit
 from archiver.records.base import Json, Unavailable
 from archiver.records.machine import NumaNodePart, ProcessorPart
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from archiver.collect import gpus
-from archiver.collect.gpus import collect_gpus, may_have_gpus
+from archiver.collect.gpus import collect_gpus
+from archiver.machine import nvml
+from archiver.machine.nvml import may_have_gpus
 from archiver.records.base import Unavailable
 from archiver.records.machine import GpusPart
 
@@ -26,7 +28,7 @@ def test_without_a_driver_pynvml_is_not_even_imported() -> None:
 
 @pytest.mark.skipif(may_have_gpus(), reason="there is an NVIDIA driver")
 def test_a_driver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "may_have_gpus", lambda: True)
+    monkeypatch.setattr(nvml, "may_have_gpus", lambda: True)
     part = collect_gpus()
     assert isinstance(part, Unavailable)
     assert "does not answer" in part.unavailable

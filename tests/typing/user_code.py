@@ -16,4 +16,8 @@ assert_type(report.is_whole, bool)
 archiver.verify(run.path, algorithm="crc32")  # type: ignore[arg-type]
 archive = archiver.RunArchiver("runs", name="a")
 assert_type(archive.finalize(test_data=None), archiver.Run)
+monitor = archiver.MemoryMonitor(cpu_threshold_mb=2000, gpu_threshold_mb=1500, auto_cleanup=True)
+assert_type(monitor.check_and_cleanup("epoch 1").gpu_mb, float | None)
+assert_type(monitor.get_memory_summary()["cpu_max_mb"], float)
+archiver.MemoryMonitor.preset("brave")  # type: ignore[arg-type]
 archiver.RunArchiver("runs", name="a", on_existing="overwrite")  # type: ignore[arg-type]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from archiver.records.base import Unavailable
 from archiver.records.machine import ControlGroupPart
@@ -13,11 +15,54 @@ NO_LIMIT_BYTES = 1 << 60
 """Version 1 writes "no limit" as the largest number of whole pages."""
 
 
+@dataclass(frozen=True)
+class MemoryGroup:
+    """One control group above a process that accounts for memory, and the names of its files."""
+
+    folder: Path
+    version: Literal[1, 2]
+
+    @property
+    def limit(self) -> Path:
+        """The file with the limit in bytes, or with a word for "no limit"."""
+        return self.folder / ("memory.max" if self.version == 2 else "memory.limit_in_bytes")  # noqa: PLR2004
+
+    @property
+    def usage(self) -> Path:
+        """The file with the bytes in use, page cache included."""
+        return self.folder / ("memory.current" if self.version == 2 else "memory.usage_in_bytes")  # noqa: PLR2004
+
+    @property
+    def peak(self) -> Path:
+        """The file with the largest usage since the group was made."""
+        return self.folder / ("memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")  # noqa: PLR2004
+
+    @property
+    def statistics(self) -> Path:
+        """The file that divides the usage into kinds."""
+        return self.folder / "memory.stat"
+
+    @property
+    def pressure(self) -> Path:
+        """The file with the share of time that was lost waiting for memory; version 2 only."""
+        return self.folder / "memory.pressure"
+
+    def limit_bytes(self) -> int | None:
+        """The limit of this group alone, in bytes; None: no limit."""
+        limit = _number(self.limit)
+        return limit if limit is not None and limit < NO_LIMIT_BYTES else None
+
+
+def memory_groups(process: Path = Path("/proc/self")) -> Iterator[MemoryGroup]:
+    """The groups whose memory limits count for a process, from its own up to the one visible at the top."""
+    yield from (MemoryGroup(folder, 2) for folder in group_folders("", process))
+    yield from (MemoryGroup(folder, 1) for folder in group_folders("memory", process))
+
+
 def memory_limit_bytes(process: Path = Path("/proc/self")) -> int | None:
     """The smallest memory limit along the hierarchy, in bytes; None: no limit, or no control groups here."""
-    limits = [_number(folder / "memory.max") for folder in group_folders("", process)]
-    limits += [_number(folder / "memory.limit_in_bytes") for folder in group_folders("memory", process)]
-    return min((limit for limit in limits if limit is not None and limit < NO_LIMIT_BYTES), default=None)
+    limits = (group.limit_bytes() for group in memory_groups(process))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def core_limit(process: Path = Path("/proc/self")) -> float | None:
