@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-<<<<<<< HEAD:tests/collect/test_cgroup.py
-from archiver.collect.cgroup import collect_control_group, core_limit, memory_limit_bytes
+from archiver.machine.cgroups import collect_control_group, core_limit, memory_limit_bytes
 from archiver.records.base import Unavailable
 from archiver.records.machine import ControlGroupPart
-=======
-from archiver.machine.cgroups import core_limit, memory_limit_bytes
->>>>>>> sampling:tests/machine/test_cgroups.py
 
 GIB = 1 << 30
 
