@@ -8,9 +8,9 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive.inspection import Inspection
-from archiver.collect.values import dtype_bytes
 from archiver.records.base import Record, Unavailable
 from archiver.records.model import FlopsPart, ModelConfig, ParameterCounts, PhaseWeights, WeightsTable
+from archiver.storage.dtypes import dtype_bytes
 from archiver.storage.journal import JournalContents, events_named
 
 Disagree = Callable[[Inspection, str, str], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,6 @@ BLOCK_ELEMENTS = 1 << 16
 
 Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
-
-_WIDTH = re.compile(r"\d+")
-
-
-def dtype_bytes(name: str) -> int:
-    """Bytes of one element of the type that NumPy or ml_dtypes calls `name`; types of less than a byte take one."""
-    width = _WIDTH.search(name)
-    return max(1, int(width[0]) // 8) if width else 1
 
 
 def is_real(array: Array) -> bool:

@@ -13,9 +13,9 @@ import keras
 
 from archiver.archive.failures import exception_part
 from archiver.collect.redaction import redact_json
-from archiver.collect.values import dtype_bytes
 from archiver.records.base import Json, Unavailable
 from archiver.records.model import LayerPart, ModelConfig, ParameterCounts
+from archiver.storage.dtypes import dtype_bytes
 from archiver.storage.jsonable import jsonable, qualified_name
 from archiver.storage.keras_config import find_code
 from archiver.training.flops import Flops, count_flops, functional_graph

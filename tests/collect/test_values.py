@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from archiver.collect.values import BLOCK_ELEMENTS, change_squares, dtype_bytes, scan
+from archiver.collect.values import BLOCK_ELEMENTS, change_squares, scan
 from archiver.records.base import Unavailable
+from archiver.storage.dtypes import dtype_bytes
 
 DTYPES = (np.float16, np.float32, np.float64, np.int8, np.uint32, np.int64, np.bool_)
 
