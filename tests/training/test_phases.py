@@ -115,7 +115,7 @@ def test_the_same_model_again_is_the_next_phase(
     assert [event["phase"] for event in details(run, "epoch_ended")] == [0, 0, 1, 1, 1]
     assert [event["status"] for event in details(run, "status")] == ["complete", "complete"]
 
-    assert details(run, "unsealed") == [{"seal_id": first_seal}]
+    assert [event["seal_id"] for event in details(run, "unsealed")] == [first_seal]
     assert [event["previous_seal_id"] for event in details(run, "sealed")] == [None, first_seal]
     assert (run.path / PREVIOUS_SEAL).read_bytes() == first_manifest
     assert hashlib.sha256(first_manifest).hexdigest() == first_seal
