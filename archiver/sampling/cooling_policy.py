@@ -78,7 +78,7 @@ class CoolingPolicy:
         return "cpu" if cpu else "gpu" if gpu else None
 
     def is_cool(self, temperatures: Temperatures, cause: CoolingCause) -> bool:
-        """Whether everything is at or below the temperature at which work goes on; what caused the break must say so."""
+        """Whether all is at or below the temperature at which work goes on; what caused the break must say so."""
         return not any(
             is_above(value, self.resume(part)) or (value is None and part in cause)
             for part, value in zip(PARTS, temperatures, strict=True)
