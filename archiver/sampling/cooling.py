@@ -105,7 +105,7 @@ class Cooler:
         while (left := end - time.monotonic()) > 0:
             is_stopped = self._stop.wait(min(left, self.policy.check_seconds))
             after = self._look(time.monotonic())
-            if is_stopped or self.policy.is_cool(after):
+            if is_stopped or self.policy.is_cool(after, cause):
                 ended_by = "stopped" if is_stopped else "cool"
                 break
         done = CoolingBreak(

@@ -77,9 +77,12 @@ class CoolingPolicy:
             return "cpu and gpu"
         return "cpu" if cpu else "gpu" if gpu else None
 
-    def is_cool(self, temperatures: Temperatures) -> bool:
-        """Whether everything is at or below the temperature at which work goes on."""
-        return not any(is_above(value, self.resume(part)) for part, value in zip(PARTS, temperatures, strict=True))
+    def is_cool(self, temperatures: Temperatures, cause: CoolingCause) -> bool:
+        """Whether all is at or below the temperature at which work goes on; what caused the break must say so."""
+        return not any(
+            is_above(value, self.resume(part)) or (value is None and part in cause)
+            for part, value in zip(PARTS, temperatures, strict=True)
+        )
 
 
 def is_above(value: float | None, limit: float | None) -> bool:
