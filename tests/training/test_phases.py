@@ -549,7 +549,9 @@ def test_test_data(
     with np.load(run.path / str(test.predictions_file)) as stored:
         (predictions,) = (stored[name] for name in stored.files)
     np.testing.assert_allclose(predictions, model.predict(X_TEST, verbose=0), rtol=1e-5)
-    assert details(run, "evaluated") == [{"metrics": test.metrics, "weights_digest": test.weights_digest}]
+    (evaluated,) = details(run, "evaluated")
+    assert evaluated.pop("seconds") == run.read(layout.RESULTS).timing.testing_seconds > 0
+    assert evaluated == {"metrics": test.metrics, "weights_digest": test.weights_digest}
     assert_whole(run)
 
 
