@@ -25,8 +25,8 @@ PROMISES = {
     ],
     "A4": [
         "learning rate", "schedule", "batch size", "epochs", "steps", "shuffle", "class and sample weights",
-        "validation", "optimizer: config", "state", "loss", "metrics", "preprocessing", "augmentation", "resource limits",
-        "random seeds", "callbacks", "hyper-parameters",
+        "validation", "optimizer: config", "state", "loss", "metrics", "preprocessing", "augmentation",
+        "resource limits", "random seeds", "callbacks", "hyper-parameters",
     ],
     "A5": [
         "loss", "every metric", "best and worst", "improvement", "mean", "standard deviation", "rate", "progression",
