@@ -710,7 +710,7 @@ def test_the_command_on_a_whole_archive(run):
     assert lines[3] == f"  seal id: {run.seal_id}"
     code, out, _ = archiver("verify", "--deep", "--hash", "all", ".", cwd=run.path)
     assert code == 0
-    assert "(md5, sha256, blake3), 21 tensors" in out
+    assert "(md5, sha256, blake3), 23 tensors" in out
 
 
 def test_the_command_with_findings_in_text_and_json(run):
