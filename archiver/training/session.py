@@ -178,7 +178,7 @@ class Session:
 
     def begin_training(self, call: FitCall, collecting_seconds: float, preparation_seconds: float | None) -> None:
         """Everything is collected; the first epoch is about to begin."""
-        batches = self.attempt("timing", lambda: self.clock.begin_training(call.epoch_iterator)) or {}
+        batches = self.attempt("timing", lambda: self.clock.begin_training(call)) or {}
         self.say(
             "training_began",
             phase=self.phase,

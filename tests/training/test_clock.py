@@ -67,6 +67,15 @@ def test_where_the_time_of_an_epoch_goes(napped):
         assert total > train + validation + NAP_SECONDS
 
 
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_samples_of_array_batches(tmp_path, drop_remainder):
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    x, y = small.arrays(50)
+    data = archiver.data.array_batches(x, y, batch_size=8, seed=0, drop_remainder=drop_remainder)
+    model().fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[archive])
+    assert records(archive)[2].sample_count == 2 * (48 if drop_remainder else 50)
+
+
 def test_the_parts_make_the_whole(napped):
     archive, seconds = napped
     _, results, phase = records(archive)
