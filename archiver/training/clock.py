@@ -31,15 +31,15 @@ class Clock:
             return _batches_of(source)
         adapter = getattr(epoch_iterator, "data_adapter", None)
         return {
-            "batch_size": _whole(getattr(adapter, "batch_size", None)),
+            "batch_size": _told(adapter, "batch_size"),
             "batch_count": self._batch_count(),
-            "last_batch_size": _whole(getattr(adapter, "partial_batch_size", None)),
+            "last_batch_size": _told(adapter, "partial_batch_size"),
         }
 
     def _batch_count(self) -> int | None:
         """Batches of an epoch; Keras may learn it in the first."""
         iterator = self._iterator() if self._iterator is not None else None
-        return _whole(getattr(iterator, "num_batches", None))
+        return _told(iterator, "num_batches")
 
     def begin_epoch(self) -> None:
         """An epoch begins."""
@@ -82,5 +82,10 @@ def _batches_of(source: ArraySource) -> dict[str, Any]:
     return {"batch_size": size, "batch_count": count // size + bool(rest), "last_batch_size": rest or size}
 
 
-def _whole(value: Any) -> int | None:
+def _told(owner: Any, name: str) -> int | None:
+    """A count that Keras or a data set of the user's own tells; some raise where they do not know."""
+    try:
+        value = getattr(owner, name, None)
+    except Exception:  # noqa: BLE001 - code of the user's own may run here
+        return None
     return int(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
