@@ -17,6 +17,7 @@ from archiver.naming import RunName
 from archiver.records.base import Json
 from archiver.records.scores import Task
 from archiver.report.report import ReportOptions, checked_templates
+from archiver.sampling.thread import MAXIMAL_HERTZ, MINIMAL_HERTZ
 from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import jsonable
 from archiver.training.datasets import Data, as_data
@@ -24,6 +25,14 @@ from archiver.training.models import FORMATS
 from archiver.training.outputs import Tasks
 
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TelemetryOptions:
+    """What is measured beside the training."""
+
+    sampling_hertz: float | None = 1.0
+    """None: nothing is sampled."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Options:
     formats: tuple[str, ...]
     monitor: str | None
     report: ReportOptions
+    telemetry: TelemetryOptions
 
 
 def plain(value: Any) -> Json:
@@ -235,3 +245,24 @@ def checked_report(templates: str | os.PathLike[str] | None, figures: bool) -> R
     if not isinstance(figures, bool):
         raise ArgumentError(f"Received figures={figures!r}. Expected True or False.")
     return ReportOptions(checked_templates(templates) if templates is not None else None, figures)
+
+
+def checked_hertz(sampling_hertz: Any) -> float | None:
+    """Samples per second; None where nothing is to be sampled.
+
+    Raises:
+        ArgumentError: it is no rate that can be kept.
+    """
+    if sampling_hertz is None or (is_real(sampling_hertz) and sampling_hertz == 0):
+        return None
+    if not is_real(sampling_hertz) or not MINIMAL_HERTZ <= sampling_hertz <= MAXIMAL_HERTZ:
+        raise ArgumentError(
+            f"Received sampling_hertz={sampling_hertz!r}. Expected samples per second, more than 0 ({MINIMAL_HERTZ:g} "
+            f"at least) and at most {MAXIMAL_HERTZ:g}; 0 or None turns sampling off."
+        )
+    return float(sampling_hertz)
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a number, and not True or False."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

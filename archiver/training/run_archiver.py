@@ -27,7 +27,7 @@ from archiver.training.evaluation_data import check_class_names
 from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
-from archiver.training.options import Options
+from archiver.training.options import Options, TelemetryOptions
 from archiver.training.session import Session
 from archiver.training.stopping import early_stopping, stop_reason
 from archiver.training.tail import append_tail, remove_tails
@@ -63,6 +63,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             ones. "val_loss" becomes "loss" where there is no validation. None: none is kept.
         templates: a folder with templates of your own for the report; docs/report.md says what they get.
         figures: whether the report has figures.
+        sampling_hertz: how often memory, processors, GPUs and temperatures are measured while `fit` runs, up to 50
+            times a second; 0 or None: not at all.
 
     Raises:
         ArgumentError: an argument cannot be used. Nothing has been written.
@@ -92,6 +94,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         monitor: str | None = "val_loss",
         templates: str | os.PathLike[str] | None = None,
         figures: bool = True,
+        sampling_hertz: float | None = 1.0,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -110,6 +113,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             formats=checks.checked_formats(formats),
             monitor=checks.checked_text("monitor", monitor),
             report=checks.checked_report(templates, figures),
+            telemetry=TelemetryOptions(sampling_hertz=checks.checked_hertz(sampling_hertz)),
         )
         self._session: Session | None = None
         self._call: FitCall | None = None
