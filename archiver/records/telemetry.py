@@ -166,6 +166,8 @@ class PhaseTelemetry(Part):
     """What was measured during one call of `fit`; a loop of the user's own that goes on after it has one more."""
 
     phase: Count
+    begin_elapsed_seconds: Real
+    """When it began, by the clock of the traces."""
     sampling: SamplingPart | Unavailable
     """Its own phases are `preparing` (from the claim of the name to the first epoch), `training` and `saving`."""
     cooling: CoolingSummary | Unavailable

@@ -9,6 +9,8 @@ from archiver.archive.run import Run
 from archiver.records.base import Unavailable, utc_now
 from archiver.records.telemetry import (
     ColumnSummary,
+    GuardLimits,
+    GuardPart,
     PhaseTelemetry,
     PhaseUse,
     SamplingPart,
@@ -42,11 +44,17 @@ def write_telemetry(run: Run, phase: int) -> None:
     """Write the record, with one more phase."""
     before = run.read_if_there(layout.TELEMETRY)
     largest = int(_value(PROCESS_COLUMNS[0], ROWS - 1))
+    capacity = MACHINE_BYTES // 2
+    limits = GuardLimits(
+        capacity_bytes=capacity, soft_limit_bytes=int(0.7 * capacity), hard_limit_bytes=int(0.85 * capacity),
+        poll_seconds=0.02,
+    )  # fmt: skip
     part = PhaseTelemetry(
         phase=phase,
+        begin_elapsed_seconds=float(phase * ROWS),
         sampling=_sampling(phase, largest),
         cooling=Unavailable(unavailable="made up by archiver.testing"),
-        guard=Unavailable(unavailable="made up by archiver.testing"),
+        guard=GuardPart(limits=limits, events=()),
     )
     phases = (*(before.phases if before else ()), part)
     run.write(layout.TELEMETRY, Telemetry(peak_rss_bytes=largest, machine_memory_bytes=MACHINE_BYTES, phases=phases))

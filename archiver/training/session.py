@@ -36,6 +36,7 @@ from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.passing import PassingBatches
+from archiver.training.safeguards import Safeguards
 from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
 from archiver.training.telemetry import RunTelemetry
@@ -67,7 +68,8 @@ class Session:
         self.sources = Sources()
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.clock = Clock(self.trace.ring)
-        self.telemetry = RunTelemetry(run, options.telemetry, self.trace.origin_seconds)
+        self.safeguards = Safeguards(options.telemetry, self)
+        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace.origin_seconds)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.changes = WeightChanges(run)
         self.unfinished: list[Run] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.records.base import Unavailable
@@ -10,6 +12,7 @@ from archiver.sampling.memory_sources import machine_memory_bytes
 from archiver.sampling.recorder import TelemetryRecorder
 from archiver.training.allocators import allocator_statistics
 from archiver.training.options import TelemetryOptions
+from archiver.training.safeguards import Safeguards
 
 TRACES_FOLDER = layout.TRACES.pattern.partition("/")[0]
 
@@ -20,11 +23,13 @@ class RunTelemetry:
     Args:
         run: the run; traces and record are written into it.
         options: what the user wants measured.
+        safeguards: what watches over memory and temperature; begins and ends with the measuring.
         origin_seconds: the moment from which the traces count, as `time.monotonic()` tells it.
     """
 
-    def __init__(self, run: Run, options: TelemetryOptions, origin_seconds: float) -> None:
-        self._run, self._options, self._origin_seconds = run, options, origin_seconds
+    def __init__(self, run: Run, options: TelemetryOptions, safeguards: Safeguards, origin_seconds: float) -> None:
+        self._run, self._options, self._safeguards = run, options, safeguards
+        self._origin_seconds = self._begin_seconds = origin_seconds
         self._recorder: TelemetryRecorder | None = None
         self._phase: int | None = None
         """Of the measuring that has not been summed up yet."""
@@ -38,6 +43,8 @@ class RunTelemetry:
             ArchiverError: the traces cannot be written.
         """
         self._phase = phase
+        self._begin_seconds = monotonic()
+        self._safeguards.begin()
         hertz = self._options.sampling_hertz
         if hertz is None:
             return
@@ -62,9 +69,16 @@ class RunTelemetry:
         recorder, self._recorder = self._recorder, None
         phase, self._phase = self._phase, None
         self._is_unwritten = True
-        sampling = self._sampling(recorder)
-        no = Unavailable(unavailable="not asked for")
-        self._phases.append(PhaseTelemetry(phase=phase, sampling=sampling, cooling=no, guard=no))
+        self._safeguards.stop()
+        self._phases.append(
+            PhaseTelemetry(
+                phase=phase,
+                begin_elapsed_seconds=self._begin_seconds - self._origin_seconds,
+                sampling=self._sampling(recorder),
+                cooling=self._safeguards.cooling(),
+                guard=self._safeguards.guard(),
+            )
+        )
 
     def _sampling(self, recorder: TelemetryRecorder | None) -> SamplingPart | Unavailable:
         if self._options.sampling_hertz is None:
