@@ -17,7 +17,7 @@ PROMISES = {
     "A2": [
         "operating system", "version", "architecture", "processor", "model", "cores", "flags", "memory", "disk", "GPU",
         "Python", "installed package", "paths", "visible devices", "mixed precision", "eager execution", "thread pools",
-        "determinism", "XLA", "oneDNN", "resources",
+        "determinism", "XLA", "oneDNN", "resource use during training",
     ],
     "A3": [
         "summary", "layer by layer", "total", "trainable", "non-trainable", "config", "input and output shapes",
@@ -26,11 +26,11 @@ PROMISES = {
     "A4": [
         "learning rate", "schedule", "batch size", "epochs", "steps", "shuffle", "class and sample weights",
         "validation", "optimizer: config", "state", "loss", "metrics", "preprocessing", "augmentation",
-        "resource limits", "random seeds", "callbacks", "hyper-parameters",
+        "resource limits", "thermal settings", "random seeds", "callbacks", "hyper-parameters",
     ],
     "A5": [
         "loss", "every metric", "best and worst", "improvement", "mean", "standard deviation", "rate", "progression",
-        "stability", "stopped improving", "timing of each phase",
+        "stability", "stopped improving", "timing of each phase", "resource use", "thermal record with cooling breaks",
     ],
     "A6": [
         "accuracy", "precision", "recall", "loss", "per class", "confusion matrix", "learning curves", "best epoch",
@@ -44,7 +44,10 @@ PROMISES = {
         "branch", "commit", "status", "uncommitted changes", "package versions", "environment variables", "MD5",
         "UTC and local times",
     ],
-    "A9": ["duration of each phase", "process state", "boot time", "load averages"],
+    "A9": [
+        "peak and current memory", "duration of each phase", "CPU and GPU utilisation", "temperatures",
+        "cooling breaks", "process state", "boot time", "load averages",
+    ],
     "A10": ["all formats", "checkpoint", "optimizer's complete state", "statistics of the weights"],
 }  # fmt: skip
 """What REQUIREMENTS names, subject by subject."""
