@@ -284,8 +284,8 @@ def checked_memory_limit(memory_limit: Any) -> float | int | None:
     if isinstance(memory_limit, int) and not isinstance(memory_limit, bool) and 1 < memory_limit <= most:
         return memory_limit
     raise ArgumentError(
-        f"Received memory_limit={memory_limit!r}. Expected a share of the memory between 0 and 1, such as 0.85, a whole "
-        f"number of bytes up to {most}, all that there is, or None."
+        f"Received memory_limit={memory_limit!r}. Expected a share of the memory between 0 and 1, such as 0.85, a "
+        f"whole number of bytes up to {most}, all that there is, or None."
     )
 
 
@@ -297,7 +297,8 @@ def checked_alert(on_alert: Any) -> OnAlert | None:
     """
     if on_alert is not None and not callable(on_alert):
         raise ArgumentError(f"Received on_alert={on_alert!r}. Expected a function of one argument, or None.")
-    return on_alert
+    checked: OnAlert | None = on_alert
+    return checked
 
 
 def checked_cooling(cooling: Any) -> CoolingPolicy | None:
