@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ def _figure(
         return None
     unit, seconds_per_unit = _time_unit(trace.seconds[-1])
     divide = 1 / seconds_per_unit
+    begins = [phase.begin_elapsed_seconds for phase in _phases(telemetry)[1:]]
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
@@ -123,11 +125,13 @@ def _figure(
         calm(axes)
         _shade_breaks(axes, telemetry, divide)
         for (curve, seconds, values), colour in zip(drawable, COLOURS, strict=False):
-            last = values[-1] * scale
-            axes.plot(
-                [each * divide for each in seconds], [value * scale for value in values], color=colour, linewidth=1.4,
-                label=shortened(f"{curve.label}: {last:.3g} at the end", 60),
-            )  # fmt: skip
+            label = shortened(f"{curve.label}: {values[-1] * scale:.3g} at the end", 60)
+            for place, piece in enumerate(_pieces(seconds, values, begins)):
+                x, y = zip(*piece, strict=True)
+                axes.plot(
+                    [each * divide for each in x], [each * scale for each in y], color=colour, linewidth=1.4,
+                    label=label if place == 0 else None,
+                )  # fmt: skip
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
         _draw_limits(axes, limits)
@@ -135,6 +139,16 @@ def _figure(
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8, handlelength=1.2)
 
     return drawn(2.4, draw)
+
+
+def _pieces(
+    seconds: Sequence[float], values: Sequence[float], begins: Sequence[float]
+) -> list[list[tuple[float, float]]]:
+    """A curve in as many pieces as there are phases: between two of them nothing was measured."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for moment, value in zip(seconds, values, strict=True):
+        found.setdefault(bisect_right(begins, moment), []).append((moment, value))
+    return list(found.values())
 
 
 def _time_unit(seconds: float) -> tuple[str, float]:
@@ -163,6 +177,7 @@ def _mark_phases(axes: Axes, telemetry: Telemetry | None, divide: float) -> None
         axes.annotate(
             f"phase {phase.phase + 1}", (place, 1.0), (3, -2), xycoords=("data", "axes fraction"),
             textcoords="offset points", color=MUTED, fontsize=8, va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
 
 
