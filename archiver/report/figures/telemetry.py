@@ -162,7 +162,7 @@ def _draw_limits(axes: Axes, limits: Sequence[tuple[float, str]]) -> None:
     """A limit that is far above everything would leave the curves flat: it is named, not drawn."""
     top = axes.get_ylim()[1]
     for value, label in limits:
-        style = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+        style: Any = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 2))}
         if value <= 3 * top:
             axes.axhline(value, label=f"{label}: {value:.3g}", **style)
             axes.set_ylim(top=max(axes.get_ylim()[1], value * 1.05))
