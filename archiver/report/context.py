@@ -9,6 +9,7 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.records.base import Part
 from archiver.report.markdown import Safe
+from archiver.report.resources import resources
 
 INVENTORY_MARK = "<!-- archiver: inventory -->"
 SUMMARY_MARK = "<!-- archiver: summary -->"
@@ -24,7 +25,9 @@ def read_records(run: Run) -> Records:
 
 def context(run: Run) -> dict[str, Any]:
     """What a template gets: records by kind (None where there is none), the status, the mark of the inventory."""
-    return read_records(run) | {
+    records = read_records(run)
+    return records | {
+        "resources": resources(run, records["telemetry"]),
         "name": run.name,
         "status": run.status,
         "model_files": {kind: file.path(run.name) for kind, file in layout.MODEL_FORMATS.items() if run.has(file)},

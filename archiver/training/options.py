@@ -297,7 +297,8 @@ def checked_alert(on_alert: Any) -> OnAlert | None:
     """
     if on_alert is not None and not callable(on_alert):
         raise ArgumentError(f"Received on_alert={on_alert!r}. Expected a function of one argument, or None.")
-    return on_alert  # type: ignore[no-any-return]
+    checked: OnAlert | None = on_alert
+    return checked
 
 
 def checked_cooling(cooling: Any) -> CoolingPolicy | None:
