@@ -77,7 +77,7 @@ class SamplingPart(Part):
     peak_rss_bytes: Count
     phases: tuple[PhaseUse, ...]
     traces: tuple[TracePart, ...]
-    unavailable: tuple[UnavailableReading, ...]
+    unavailable_readings: tuple[UnavailableReading, ...]
 
 
 class GuardEvent(Part):

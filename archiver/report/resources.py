@@ -90,7 +90,7 @@ def _events(phase: PhaseTelemetry) -> tuple[GuardEvent, ...]:
 
 def _unavailable(telemetry: Telemetry) -> tuple[UnavailableReading, ...]:
     parts = [each.sampling for each in telemetry.phases if isinstance(each.sampling, SamplingPart)]
-    return parts[-1].unavailable if parts else ()
+    return parts[-1].unavailable_readings if parts else ()
 
 
 def _rows(phase: PhaseTelemetry) -> Iterator[UseRow]:

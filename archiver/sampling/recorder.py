@@ -271,7 +271,7 @@ class TelemetryRecorder:
                 peak_rss_bytes=max(self._lifetime_peak, *(phase.peak_rss_bytes for phase in self._phases)),
                 phases=tuple(_phase_use(phase) for phase in self._phases),
                 traces=tuple(self._trace_part(trace) for trace, _ in self._traces),
-                unavailable=tuple(
+                unavailable_readings=tuple(
                     UnavailableReading(reading=reading, reason=reason) for reading, reason in self.unavailable.items()
                 ),
             )

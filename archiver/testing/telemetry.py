@@ -73,7 +73,7 @@ def _sampling(phase: int, largest: int) -> SamplingPart:
         peak_rss_bytes=largest,
         phases=tuple(_use(stage, largest) for stage in _STAGES),
         traces=tuple(_trace(file, phase) for file in _TRACES),
-        unavailable=(UnavailableReading(reading="gpu_...", reason="made up by archiver.testing"),),
+        unavailable_readings=(UnavailableReading(reading="gpu_...", reason="made up by archiver.testing"),),
     )
 
 
