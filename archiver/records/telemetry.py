@@ -135,6 +135,17 @@ class TemperatureTarget(Part):
     """Whether the highest temperature did not pass the limit; null where one of the two is missing."""
 
 
+class CoolingSettings(Part):
+    """How breaks are made; the temperatures are in the targets."""
+
+    maximal_pause_seconds: Real
+    """No single break is longer."""
+    minimal_work_seconds: Real
+    """No break begins earlier after the last one."""
+    check_seconds: Real
+    """Between two looks at the sensors."""
+
+
 class CoolingSummary(Part):
     """All cooling breaks of a training, and whether they helped."""
 
@@ -150,6 +161,7 @@ class CoolingSummary(Part):
     drop_celsius_per_minute: Real | None
     """Effectiveness: the sum of the drops over the sum of the pauses; null without breaks."""
     targets: tuple[TemperatureTarget, ...]
+    settings: CoolingSettings
     breaks: tuple[CoolingBreak, ...]
     """At most 1,000, the first ones; the counts above cover all."""
 

@@ -133,8 +133,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         # A pause shall hold the training up, not a thread of Keras'.
         self.async_safe = cooling is None
         self._session: Session | None = None
-        self._safeguards = Safeguards()
-        """Those of the session; without one, nothing is guarded."""
+        self._safeguards: Safeguards | None = None
+        """Those of the session."""
         self._call: FitCall | None = None
         self._given: dict[str, Any] | None = None
         self._given_at: float | None = None
@@ -189,7 +189,11 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         except (TypeError, ValueError):
             self._record_step = self._record_without_loss
             self._record_without_loss(batch, None)
-        act = self._safeguards.act
+        self._act()
+
+    def _act(self) -> None:
+        """Between two batches, do what safeguards want: hardly ever anything."""
+        act = self._safeguards.act if self._safeguards is not None else None
         if act is not None:
             act()
 
@@ -228,8 +232,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """An epoch has ended, all other callbacks included."""
         if self._session is not None:
             self._session.end_epoch(model, epoch, logs)
-            if self._safeguards.act is not None:
-                self._safeguards.act()
+            self._act()
 
     def end_training(self, model: Any) -> None:
         """`fit` is about to return, and every other callback has done what it does then."""

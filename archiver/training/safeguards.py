@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from archiver.records.base import Unavailable
@@ -59,16 +60,16 @@ class Safeguards:
     """Watches over one call of `fit` after the other.
 
     Args:
-        options: what the user wants; None: nothing is ever done.
+        options: what the user wants.
         host: the session.
     """
 
-    def __init__(self, options: TelemetryOptions | None = None, host: Host | None = None) -> None:
+    def __init__(self, options: TelemetryOptions, host: Host) -> None:
         self.act: Callable[[], None] | None = None
         """To be called between two batches."""
         self.has_stopped = False
         """Whether the training was told to stop, in this call of `fit`."""
-        self._options, self._host = options or TelemetryOptions(memory_limit=None), host
+        self._options, self._host = options, host
         self._guard: MemoryGuard | None = None
         self._thermometer: Thermometer | None = None
         self._cooler: Cooler | None = None
@@ -106,23 +107,24 @@ class Safeguards:
         self._guard = guard
 
     def _begin_cooling(self) -> None:
-        policy, host = self._options.cooling, self._host
+        policy = self._options.cooling
         self._cooler = self.act = self._usual = None
-        if policy is None or host is None:
+        if policy is None:
             return
         self._thermometer = thermometer = Thermometer()
         missing = [part for part, value in thermometer.read()._asdict().items() if policy.limit(part) and value is None]
         if missing:
             reasons = "; ".join(thermometer.unavailable.values())
-            host.advise("cooling", f"archiver: no sensor tells the temperature of {' and '.join(missing)}: {reasons}")
+            message = f"archiver: no sensor tells the temperature of {' and '.join(missing)}: {reasons}"
+            self._host.advise("cooling", message)
         self._cooler = Cooler(policy, thermometer.read, self._tell_of_break, self._is_hopeless)
         self.act = self._usual = self._act
 
     def stop(self) -> None:
         """The call of `fit` is over; what was seen is still there."""
-        self.act = None
         if self._guard is not None:
             self._guard.stop()
+        self.act = self._usual = None
         thermometer, self._thermometer = self._thermometer, None
         if thermometer is not None:
             thermometer.close()
@@ -149,30 +151,30 @@ class Safeguards:
             self._is_hopeless.set()
 
     def _act(self) -> None:
-        if self._host is None or not self._acting.acquire(blocking=False):
+        if not self._acting.acquire(blocking=False):
             return  # another batch that has ended does it
         try:
             self.act = self._usual  # first: an event that comes now sets it again
             while self._waiting:
-                self._alert(self._host, self._waiting.popleft())
-            self._cool(self._host)
+                self._host.attempt("memory alert", partial(self._alert, self._waiting.popleft()))
+            self._cool()
         finally:
             self._acting.release()
 
-    def _cool(self, host: Host) -> None:
+    def _cool(self) -> None:
         if self._cooler is None or self._thermometer is None:
             return
         try:
             self._cooler.break_if_hot()
         except Exception as error:  # noqa: BLE001 - training goes on, without breaks
             self.act = self._usual = None
-            host.note_failure("cooling", error)
+            self._host.note_failure("cooling", error)
 
     def _tell_of_break(self, done: CoolingBreak) -> None:
-        if self._host is not None:
-            self._host.say("cooling_break", phase=self._host.phase, **done.model_dump(mode="json"))
+        self._host.say("cooling_break", phase=self._host.phase, **done.model_dump(mode="json"))
 
-    def _alert(self, host: Host, event: GuardEvent) -> None:
+    def _alert(self, event: GuardEvent) -> None:
+        host = self._host
         details = event.model_dump(mode="json")
         what = f"memory of the {event.gauge} is {_mebibytes(event.used_bytes)}, above its {event.level} limit of "
         what = f"archiver: {what}{_mebibytes(event.limit_bytes)}; "

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archiver import layout, verify
 from archiver.records.base import utc_now
-from archiver.records.telemetry import CoolingBreak, CoolingSummary, TemperatureTarget
+from archiver.records.telemetry import CoolingBreak, CoolingSettings, CoolingSummary, TemperatureTarget
 from archiver.report.figures.telemetry import memory_figure, temperature_figure, utilisation_figure
 from archiver.report.resources import resources
 from archiver.report.trace_rows import MAXIMAL_POINTS, NOTHING, Trace, read_trace, trace_from
@@ -43,6 +43,7 @@ def cooled(run):
     summary = CoolingSummary(
         break_count=1, total_seconds=2.0, share_of_time=0.4, longest_seconds=2.0, cooled_count=1,
         mean_drop_celsius=26.0, drop_celsius_per_minute=780.0, targets=(target,), breaks=(pause,),
+        settings=CoolingSettings(maximal_pause_seconds=300.0, minimal_work_seconds=30.0, check_seconds=1.0),
     )  # fmt: skip
     record = run.read(layout.TELEMETRY)
     return record.model_copy(update={"phases": (record.phases[0].model_copy(update={"cooling": summary}),)})

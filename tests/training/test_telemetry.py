@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -110,6 +111,11 @@ def test_without_sampling_there_is_a_record_that_says_so(tmp_path: Path) -> None
 def test_arguments_that_cannot_be_used(argument: str, value: Any, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=rf"Received {argument}=.*Expected"):
         archiver.RunArchiver(tmp_path, name="a", **{argument: value})
+
+
+def test_the_callback_can_be_copied_before_it_is_used(tmp_path: Path) -> None:
+    run = train(copy.deepcopy(archiver.RunArchiver(tmp_path, name="a", cooling=archiver.CoolingPolicy(None, 90))))
+    assert run.status.sealed
 
 
 def test_a_training_that_raises_is_measured_to_there(tmp_path: Path) -> None:
@@ -266,6 +272,7 @@ def test_training_pauses_until_the_processor_has_cooled_down(machine: Any, tmp_p
     assert 0 < summary.share_of_time < 1
     assert summary.drop_celsius_per_minute == pytest.approx(35 / pause.duration_seconds * 60)
     assert (summary.targets[0].limit_celsius, summary.targets[0].is_kept) == (80, False)
+    assert summary.settings.maximal_pause_seconds == 30
     (event,) = events(run, "cooling_break")
     expected = {"phase": 0, **json.loads(pause.model_dump_json())}
     assert event == expected
