@@ -11,6 +11,7 @@ from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
 from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, context
+from archiver.report.folding import folded, worst_first
 from archiver.report.inventory import InventoryLine, inventory_summary, inventory_table
 from archiver.report.markdown import (
     Safe,
@@ -60,6 +61,8 @@ def _environment(templates: Path | None) -> Any:
         "in_words": in_words,
         "counted": counted,
         "short_name": short_name,
+        "folded": folded,
+        "worst_first": worst_first,
         "safe": Safe,
     }
     return environment
