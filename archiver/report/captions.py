@@ -10,6 +10,7 @@ from archiver.archive.run import Run
 from archiver.archive.summary import counted
 from archiver.records.scores import ClassScores
 from archiver.report.markdown import Safe, format_number, markdown_text
+from archiver.report.tables import ordered
 from archiver.report.values import class_name, is_finite, known
 
 MAXIMAL_METRICS = 3
@@ -42,7 +43,7 @@ def figures(run: Run, records: dict[str, Any]) -> dict[str, Figure]:
 def _learning_curves(records: dict[str, Any]) -> str:
     results = records["results"]
     parts = []
-    for name, part in results.performance.items() if results is not None else ():
+    for name, part in ordered(results.performance) if results is not None else ():
         if is_finite(part.first.value) and is_finite(part.last.value):
             values = f"from {format_number(part.first.value)} to {format_number(part.last.value)}"
             parts.append(f"{markdown_text(name, 60)} {values}")
@@ -77,7 +78,9 @@ def _confusion_matrix(records: dict[str, Any], place: int = 0) -> str:
 def _calibration(records: dict[str, Any]) -> str:
     scores = _classifier(records, 0)
     calibration = known(scores.calibration) if scores is not None else None
-    error = f": expected calibration error {calibration.expected_calibration_error:.3f}" if calibration is not None else ""
+    error = (
+        f": expected calibration error {calibration.expected_calibration_error:.3f}" if calibration is not None else ""
+    )
     return f"Reliability diagram{error}"
 
 

@@ -13,11 +13,51 @@ from archiver.report.markdown import Safe, printable
 from archiver.report.values import is_finite, known, single_shapes, test_scores_of
 
 LICENSES = frozenset(
-    "apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bsd bsd-2-clause bsd-3-clause cc cc0-1.0 "
-    "cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 "
-    "cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 wtfpl artistic-2.0 "
-    "ecl-2.0 isc epl-2.0 eupl-1.2 agpl-3.0 gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 mpl-2.0 unlicense zlib "
-    "unknown other".split()
+    [
+        "apache-2.0",
+        "mit",
+        "openrail",
+        "bigscience-openrail-m",
+        "creativeml-openrail-m",
+        "bsd",
+        "bsd-2-clause",
+        "bsd-3-clause",
+        "cc",
+        "cc0-1.0",
+        "cc-by-2.0",
+        "cc-by-2.5",
+        "cc-by-3.0",
+        "cc-by-4.0",
+        "cc-by-sa-3.0",
+        "cc-by-sa-4.0",
+        "cc-by-nc-2.0",
+        "cc-by-nc-3.0",
+        "cc-by-nc-4.0",
+        "cc-by-nd-4.0",
+        "cc-by-nc-nd-3.0",
+        "cc-by-nc-nd-4.0",
+        "cc-by-nc-sa-2.0",
+        "cc-by-nc-sa-3.0",
+        "cc-by-nc-sa-4.0",
+        "wtfpl",
+        "artistic-2.0",
+        "ecl-2.0",
+        "isc",
+        "epl-2.0",
+        "eupl-1.2",
+        "agpl-3.0",
+        "gpl",
+        "gpl-2.0",
+        "gpl-3.0",
+        "lgpl",
+        "lgpl-2.1",
+        "lgpl-3.0",
+        "mpl-2.0",
+        "unlicense",
+        "zlib",
+        "unknown",
+        "other",
+    ]
 )
 """The names that the Hub knows; any other one is written as `license_name` of the license `other`."""
 
@@ -63,7 +103,11 @@ def _model_index(records: dict[str, Any], name: str) -> list[str]:
         lines += [f"      name: {_text(dataset)}", f"      type: {_text(_slug(dataset))}", f"      split: {split}"]
         lines.append("    metrics:")
         for kind, value in list(metrics.items())[:MAXIMAL_METRICS]:
-            lines += [f"    - type: {_text(kind)}", f"      name: {_text(f'{split} {kind}')}", f"      value: {value!r}"]
+            lines += [
+                f"    - type: {_text(kind)}",
+                f"      name: {_text(f'{split} {kind}')}",
+                f"      value: {value!r}",
+            ]
     return lines
 
 
@@ -75,7 +119,8 @@ def _results(records: dict[str, Any]) -> list[tuple[str, str, str, dict[str, flo
     found = []
     for output, score in test_scores_of(results).items():
         task = score.decision.task
-        found.append((_hub_task(task, records), f"{task} {output}".replace("_", " "), "test", _finite(score.values)))
+        title = task.replace("_", "-") + (f": {output}" if len(test_scores_of(results)) > 1 else "")
+        found.append((_hub_task(task, records), title, "test", _finite(score.values)))
     test = known(results.test)
     compiled = _finite(test.metrics) if test is not None else {}
     if compiled and not found:

@@ -41,7 +41,9 @@ def _of_results(results: Results | None) -> Iterator[str]:
         return
     first = results.first_non_finite_loss
     if isinstance(first, dict) and isinstance(first.get("epoch"), int):
-        phase = f" of phase {first['phase'] + 1}" if results.phase_count > 1 and isinstance(first.get("phase"), int) else ""
+        phase = (
+            f" of phase {first['phase'] + 1}" if results.phase_count > 1 and isinstance(first.get("phase"), int) else ""
+        )
         yield f"the loss was **not finite** in epoch {first['epoch'] + 1}{phase}"
     if known(results.test) is None and results.status == "complete":
         yield "not tested: no test data was given (`archive.finalize(test_data=...)`)"
@@ -54,7 +56,9 @@ def _of_duplicates(data: Any) -> Iterator[str]:
         for second, found in others.items():
             if known(found) is not None and found.count:
                 share = f"{format_number(100 * found.share)} %"
-                text = f"**{counted(found.count, 'sample')}** of {_split(second)} ({share}) also stand in {_split(first)}"
+                text = (
+                    f"**{counted(found.count, 'sample')}** of {_split(second)} ({share}) also stand in {_split(first)}"
+                )
                 yield text.replace("also stand", "also stands") if found.count == 1 else text
     for split, found in data.duplicates.within.items():
         conflicts = known(known(found, None) and found.conflicting_count, 0)
@@ -108,7 +112,7 @@ def _weak_classes(table: ClassScores) -> Iterator[str]:
     weak = sorted((part for part in present if part.recall < mean - WEAK_CLASS_GAP), key=lambda part: part.recall)
     if weak:
         worst = weak[0]
-        more = f" ({counted(len(weak), 'class').replace('classs', 'classes')} lie that far below the mean)"
+        more = f"; {len(weak):,} classes lie more than {WEAK_CLASS_GAP} below the mean of {format_number(mean)}"
         right = f"{worst.correct:,} of {worst.support:,} found"
         name = markdown_text(worst.name, 60)
         yield f"class {name} has recall {format_number(worst.recall)}, {right}{more if len(weak) > 1 else ''}"

@@ -71,7 +71,9 @@ def _inputs(shapes: dict[str, Any]) -> str:
     if len(texts) == 1:
         (only,) = texts.values()
         count = only.isdecimal()
-        return "" if not only else f" of {only} {'input' if only == '1' else 'inputs'}" if count else f" of {only} inputs"
+        return (
+            "" if not only else f" of {only} {'input' if only == '1' else 'inputs'}" if count else f" of {only} inputs"
+        )
     return f" of {len(texts)} inputs" if texts else ""
 
 
@@ -81,7 +83,8 @@ def _outputs(records: dict[str, Any]) -> dict[str, tuple[str, int | None]]:
     tables = records["test_scores"].outputs if records["test_scores"] is not None else {}
     if scores:
         return {
-            name: (score.decision.task, getattr(tables.get(name), "class_count", None)) for name, score in scores.items()
+            name: (score.decision.task, getattr(tables.get(name), "class_count", None))
+            for name, score in scores.items()
         }
     train = records["train_config"]
     losses = known(train.phases[-1].losses, ()) if train is not None and train.phases else ()
@@ -127,7 +130,9 @@ def _named(text: str, index: int) -> str:
 def _first_scores(score: HeadlineScores) -> list[str]:
     names = HEADLINE_SCORES[score.decision.task]
     return [
-        f"{score_title(name)} {format_number(score.values[name])}" for name in names if is_finite(score.values.get(name))
+        f"{score_title(name)} {format_number(score.values[name])}"
+        for name in names
+        if is_finite(score.values.get(name))
     ]
 
 

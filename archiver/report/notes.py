@@ -58,3 +58,8 @@ def pairs(value: Any) -> list[tuple[Safe, Safe]]:
         return [(Safe(""), markdown_text(in_words(value), _MAXIMAL_TEXT))]
     items = list(value.items())[:MAXIMAL_PAIRS]
     return [(markdown_text(str(key), 80), markdown_text(in_words(item), 300)) for key, item in items]
+
+
+def joined(rows: list[tuple[Safe, Safe]]) -> Safe:
+    """Rows in one line: `name: digits; origin: UCI`."""
+    return Safe("; ".join(f"{key}: {text}" if key else text for key, text in rows))

@@ -22,6 +22,7 @@ from archiver.report.markdown import (
     markdown_text,
     short_name,
 )
+from archiver.report.notes import joined
 
 
 def render_readme(run: Run, templates: Path | None = None) -> str:
@@ -62,6 +63,7 @@ def _environment(templates: Path | None) -> Any:
         "counted": counted,
         "short_name": short_name,
         "folded": folded,
+        "joined": joined,
         "worst_first": worst_first,
         "safe": Safe,
     }

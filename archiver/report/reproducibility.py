@@ -127,7 +127,9 @@ def _seed(train_config: Any) -> Requirement:
             held.append(f"seed {seed.seed}" + (", deterministic operations" if seed.deterministic_ops else ""))
     obstacles = [] if held else ["no seed was set (`archiver.seed(...)` before the model is made)"]
     count = len(sources_of_variation(train_config))
-    return _row("Random numbers", list(dict.fromkeys(held)), obstacles + ([f"{_things(count)}, below"] if count else []))
+    return _row(
+        "Random numbers", list(dict.fromkeys(held)), obstacles + ([f"{_things(count)}, below"] if count else [])
+    )
 
 
 def _things(count: int) -> str:

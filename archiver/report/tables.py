@@ -54,7 +54,11 @@ def made(head: Sequence[str], aligned: str, rows: Iterable[Sequence[object]], li
 def _cell(value: object) -> Safe:
     if value is None:
         return Safe("")
-    return format_number(value) if isinstance(value, int | float) and not isinstance(value, bool) else markdown_text(value, 120)
+    return (
+        format_number(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else markdown_text(value, 120)
+    )
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def _confusions(scores: ClassScores | None) -> Safe:
         return Safe("")
     names = [part.name for part in scores.classes]
     texts = [
-        f"{markdown_text(class_name(pair.true, names), 60)} for {markdown_text(class_name(pair.predicted, names), 60)} "
+        f"{markdown_text(class_name(pair.true, names), 60)} as {markdown_text(class_name(pair.predicted, names), 60)} "
         f"({pair.count:,})"
         for pair in confusion.largest[:5]
         if pair.count
@@ -152,7 +156,7 @@ def metric_table(records: dict[str, Any]) -> Table:
     """Every metric: first, best and last value."""
     results = records["results"]
     rows: list[tuple[object, ...]] = []
-    for name, part in results.performance.items() if results is not None else ():
+    for name, part in ordered(results.performance) if results is not None else ():
         best = known(part.best)
         phase = f"{best.phase + 1}." if best is not None and results.phase_count > 1 else ""
         at = Safe(f"{phase}{best.epoch + 1}") if best is not None else None
@@ -160,6 +164,14 @@ def metric_table(records: dict[str, Any]) -> Table:
         rows.append((name, part.first.value, best_value, at if best_value is not None else None, part.last.value))
     at_head = "in phase.epoch" if results is not None and results.phase_count > 1 else "in epoch"
     return made(("metric", "first", "best", at_head, "last"), "lrrrr", rows)
+
+
+def ordered(performance: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The metrics with the loss first, each before its validation."""
+    return sorted(
+        performance.items(),
+        key=lambda item: (item[0].removeprefix("val_") != "loss", item[0].removeprefix("val_"), item[0][:4] == "val_"),
+    )
 
 
 def data_table(stats: Any) -> Table:
@@ -173,7 +185,11 @@ def data_table(stats: Any) -> Table:
         ]
         fingerprint = known(split.samples_fingerprint)
         mark = Safe(f"`{fingerprint[:12]}`") if fingerprint else None
-        what = name if split.same_as is None else Safe(f"{markdown_text(name)} (the same as {markdown_text(split.same_as)})")
+        what = (
+            name
+            if split.same_as is None
+            else Safe(f"{markdown_text(name)} (the same as {markdown_text(split.same_as)})")
+        )
         rows.append((what, known(split.sample_count, "unknown"), *texts, mark))
     return made(("split", "samples", "inputs", "targets", "fingerprint"), "lrlll", rows)
 
@@ -251,7 +267,9 @@ def missing_formats(weights: Any) -> list[Safe]:
 
 def preprocessing_table(preprocessing: Any) -> Table:
     """Layers of the model that prepare or augment the data."""
-    rows = [(part.path, short_name(part.class_name), part.kind) for part in (preprocessing.layers if preprocessing else ())]
+    rows = [
+        (part.path, short_name(part.class_name), part.kind) for part in (preprocessing.layers if preprocessing else ())
+    ]
     return made(("layer", "type", "what it is"), "lll", rows)
 
 
@@ -273,7 +291,9 @@ def _source_row(part: Any) -> tuple[object, ...] | None:
         return part.path, part.reason, None, None
     count = known(part.file_count)
     where = f" of {known(part.folder)}" if known(part.folder) else ""
-    return (part.name, f"{count:,} files{where}", None, _short(known(part.listing_sha256))) if count is not None else None
+    return (
+        (part.name, f"{count:,} files{where}", None, _short(known(part.listing_sha256))) if count is not None else None
+    )
 
 
 def _short(digest: str | None) -> Safe | None:

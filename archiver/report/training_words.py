@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archiver.report.markdown import Safe, format_bytes, format_number, format_seconds, in_words, markdown_text, short_name
+from archiver.report.markdown import (
+    Safe,
+    format_bytes,
+    format_number,
+    format_seconds,
+    in_words,
+    markdown_text,
+    short_name,
+)
 from archiver.report.tables import Table, made
 from archiver.report.values import is_finite, known
 
@@ -53,7 +61,9 @@ def _learning_rate(_phase: Any, part: Any) -> str:
         return text
     config = schedule.config if isinstance(schedule.config, dict) else {}
     values = [f"{key} {format_number(value)}" for key, value in config.items() if is_finite(value)]
-    return f"{text} at first; {markdown_text(short_name(schedule.class_name) + ': ' + ', '.join(values), _MAXIMAL_TEXT)}"
+    return (
+        f"{text} at first; {markdown_text(short_name(schedule.class_name) + ': ' + ', '.join(values), _MAXIMAL_TEXT)}"
+    )
 
 
 def _loss(phase: Any, _part: Any) -> str:
@@ -97,7 +107,9 @@ def _weights(phase: Any, _part: Any) -> str:
 
 
 def _callbacks(phase: Any, _part: Any) -> str:
-    return Safe(", ".join(_callback(part) for part in phase.callbacks if short_name(part.class_name) not in _OUR_CALLBACKS))
+    return Safe(
+        ", ".join(_callback(part) for part in phase.callbacks if short_name(part.class_name) not in _OUR_CALLBACKS)
+    )
 
 
 def _callback(part: Any) -> str:

@@ -28,7 +28,14 @@ def verdicts(records: dict[str, Any], status: Status) -> list[Verdict]:
     """The rows, those that have something to say."""
     results = records["results"]
     rows = [("Status", _status(status))]
-    rows.append(("Seal", Safe("`archiver verify .` checks every file; the seal id, kept elsewhere, proves that this is that archive")))
+    rows.append(
+        (
+            "Seal",
+            Safe(
+                "`archiver verify .` checks every file; the seal id, kept elsewhere, proves that this is that archive"
+            ),
+        )
+    )
     if results is not None:
         rows += _best(results, records["train_config"], records["history"])
         rows += _generalisation(results, records["history"])
@@ -60,7 +67,8 @@ def _best(results: Results, train_config: Any, history: Any) -> list[Verdict]:
         where = "no model was saved"
     else:
         stop = history.phases[best.phase].early_stopping if history and len(history.phases) > best.phase else None
-        restored = stop is not None and stop.restored_epoch == best.epoch
+        is_last = history is not None and history.phases[-1].epochs[-1:] == (best.epoch,)
+        restored = stop is not None and stop.restored_epoch == best.epoch and not is_last
         where = "`models/` holds its weights" + (", which EarlyStopping restored" if restored else "")
     return [("Best epoch", Safe(f"{text}; {where}"))]
 

@@ -21,6 +21,7 @@ def make_gallery(folder: Path) -> dict[str, Path]:
     code = folder / "code"
     code.mkdir(parents=True)
     (code / "train.py").write_bytes((HERE / "gallery.py").read_bytes())
+    (code / "hostile.py").write_bytes((HERE / "hostile.py").read_bytes())
     (code / "notes.txt").write_text("as committed\n")
     git(code, "init", "-q", "-b", BRANCH)
     git(code, "add", ".")
@@ -33,7 +34,7 @@ def make_gallery(folder: Path) -> dict[str, Path]:
     made = subprocess.run([sys.executable, "train.py", str(root)], cwd=code, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr[-3000:]
     runs = {path.name.removesuffix("_models"): path for path in sorted(root.iterdir())}
-    (other,) = (name for name in runs if name.startswith("a_o"))
+    (other,) = (name for name in runs if name.startswith("ano_nuevo"))
     runs["other_scripts"] = runs.pop(other)
     return runs
 

@@ -22,9 +22,7 @@ def calibration_curve(calibration: CalibrationPart) -> bytes | None:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        axes.annotate(
-            "perfect", (0.03, 0.03), (6, 16), textcoords="offset points", color=MUTED, fontsize=8, rotation=0
-        )
+        axes.annotate("perfect", (0.03, 0.03), (6, 16), textcoords="offset points", color=MUTED, fontsize=8, rotation=0)
         x, y = [each.confidence for each in bins], [each.accuracy for each in bins]
         axes.plot(x, y, color=BLUE, linewidth=1.2)
         axes.scatter(x, y, s=[18 + 260 * each.count / total for each in bins], color=BLUE, zorder=3)
