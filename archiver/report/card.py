@@ -13,52 +13,15 @@ from archiver.report.markdown import Safe, printable
 from archiver.report.values import is_finite, known, single_shapes, test_scores_of
 
 LICENSES = frozenset(
-    [
-        "apache-2.0",
-        "mit",
-        "openrail",
-        "bigscience-openrail-m",
-        "creativeml-openrail-m",
-        "bsd",
-        "bsd-2-clause",
-        "bsd-3-clause",
-        "cc",
-        "cc0-1.0",
-        "cc-by-2.0",
-        "cc-by-2.5",
-        "cc-by-3.0",
-        "cc-by-4.0",
-        "cc-by-sa-3.0",
-        "cc-by-sa-4.0",
-        "cc-by-nc-2.0",
-        "cc-by-nc-3.0",
-        "cc-by-nc-4.0",
-        "cc-by-nd-4.0",
-        "cc-by-nc-nd-3.0",
-        "cc-by-nc-nd-4.0",
-        "cc-by-nc-sa-2.0",
-        "cc-by-nc-sa-3.0",
-        "cc-by-nc-sa-4.0",
-        "wtfpl",
-        "artistic-2.0",
-        "ecl-2.0",
-        "isc",
-        "epl-2.0",
-        "eupl-1.2",
-        "agpl-3.0",
-        "gpl",
-        "gpl-2.0",
-        "gpl-3.0",
-        "lgpl",
-        "lgpl-2.1",
-        "lgpl-3.0",
-        "mpl-2.0",
-        "unlicense",
-        "zlib",
-        "unknown",
-        "other",
-    ]
-)
+    (
+        "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m", "bsd", "bsd-2-clause",
+        "bsd-3-clause", "cc", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+        "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0",
+        "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "wtfpl", "artistic-2.0",
+        "ecl-2.0", "isc", "epl-2.0", "eupl-1.2", "agpl-3.0", "gpl", "gpl-2.0", "gpl-3.0", "lgpl", "lgpl-2.1",
+        "lgpl-3.0", "mpl-2.0", "unlicense", "zlib", "unknown", "other",
+    )
+)  # fmt: skip
 """The names that the Hub knows; any other one is written as `license_name` of the license `other`."""
 
 MAXIMAL_TAGS = 30

@@ -87,9 +87,10 @@ def _of_scores(results: Results | None, data: Any, tables: Any) -> Iterator[str]
     for output, score in test_scores_of(results).items():
         accuracy, baseline = score.values.get("accuracy"), _majority_share(data, output)
         if is_finite(accuracy) and baseline is not None and accuracy <= baseline:  # type: ignore[operator]
+            of = f" of {markdown_text(output, 40)}" if len(test_scores_of(results)) > 1 else ""
             yield (
-                f"accuracy {format_number(accuracy)} is not above {format_number(baseline)}, that of always answering "
-                "with the most frequent class"
+                f"accuracy{of} {format_number(accuracy)} is not above {format_number(baseline)}, that of always "
+                "answering with the most frequent class"
             )
     for table in tables.outputs.values() if tables is not None else ():
         if isinstance(table, ClassScores):

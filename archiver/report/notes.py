@@ -47,7 +47,7 @@ def notes(run: Any) -> list[Note]:
 
 
 def _title(key: str) -> Safe:
-    return Safe(TITLES[key]) if key in TITLES else markdown_text(key.replace("_", " "), 80)
+    return Safe(TITLES[key]) if key in TITLES else markdown_text(key[:1].upper() + key[1:].replace("_", " "), 80)
 
 
 def pairs(value: Any) -> list[tuple[Safe, Safe]]:

@@ -40,7 +40,7 @@ def use_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
     found = []
     load = _load(run, records)
     if load:
-        names = _class_names(run, records)
+        names = _class_names(records)
         code = load + _predict(records, names)
         title = "Load and predict" if "predict" in code else "Load the model"
         found.append(Snippet(title, "python", Safe(code)))
@@ -65,6 +65,8 @@ def reproduce_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
         found.append(Snippet("The command that was run", "text", Safe(command)))
     return found
 
+
+_IMPORTS = "import keras\nimport numpy as np\n\n"
 
 _VERIFY = "archiver verify .\nmd5sum --quiet -c manifest-md5.txt   # the same without archiver\n"
 
@@ -103,11 +105,11 @@ def _load(run: Run, records: dict[str, Any]) -> str | None:
         return None
     if run.has(layout.KERAS_MODEL):
         trust = ", safe_mode=False" if model.needs_trust else ""
-        return f'import keras\nimport numpy as np\n\nmodel = keras.saving.load_model("{_path(run, "keras")}"{trust})\n'
+        return f'{_IMPORTS}model = keras.saving.load_model("{_path(run, "keras")}"{trust})\n'
     if model.needs_trust:
         return None
     if run.has(layout.H5_MODEL):
-        return f'import keras\nimport numpy as np\n\nmodel = keras.saving.load_model("{_path(run, "h5")}", compile=False)\n'
+        return f'{_IMPORTS}model = keras.saving.load_model("{_path(run, "h5")}", compile=False)\n'
     weights = layout.WEIGHTS_H5 if run.has(layout.WEIGHTS_H5) else layout.BEST_WEIGHTS
     if not run.has(weights) or not isinstance(model.config, dict) or "class_name" not in model.config:
         return None
@@ -131,7 +133,7 @@ def _predict(records: dict[str, Any], names: str) -> str:
     inputs = _arrays(records, "x", records["model_config"].input_shape)
     if inputs is None:
         return ""
-    code = f"\nx = {inputs}  # put your samples here: the first axis counts them\npredictions = model.predict(x, verbose=0)\n"
+    code = f"\n# Your samples; the first axis counts them.\nx = {inputs}\npredictions = model.predict(x, verbose=0)\n"
     outputs = single_shapes(records["model_config"].output_shape)
     if len(outputs) != 1:
         return code + "print(keras.tree.map_structure(np.shape, predictions))\n"
@@ -140,7 +142,7 @@ def _predict(records: dict[str, Any], names: str) -> str:
     return code + names + "print([class_names[index] for index in predictions.argmax(axis=-1).ravel()])\n"
 
 
-def _class_names(run: Run, records: dict[str, Any]) -> str:
+def _class_names(records: dict[str, Any]) -> str:
     """A line that defines `class_names`; empty where there are none, or they are not the columns of the output."""
     data, model = records["dataset_stats"], records["model_config"]
     names = data.class_names if data is not None else None
@@ -215,7 +217,7 @@ def _continue(run: Run, records: dict[str, Any], load: str) -> str | None:
         return None
     return (
         load.replace("import keras\n", "import archiver\nimport keras\n", 1)
-        + f"\nx = {x}  # your samples\ny = {y}  # and their targets\n"
+        + f"\n# Your samples, and their targets.\nx = {x}\ny = {y}\n"
         + f'archive = archiver.RunArchiver("..", name="{run.name[:120]}_continued", figures=False)\n'
         + "model.fit(x, y, epochs=1, verbose=0, callbacks=[archive])\n"
     )

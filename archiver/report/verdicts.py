@@ -37,7 +37,7 @@ def verdicts(records: dict[str, Any], status: Status) -> list[Verdict]:
         )
     )
     if results is not None:
-        rows += _best(results, records["train_config"], records["history"])
+        rows += _best(results, records["history"])
         rows += _generalisation(results, records["history"])
         rows += _convergence(results)
     rows += _repeatable(records["train_config"])
@@ -55,7 +55,7 @@ def _status(status: Status) -> Safe:
     return Safe(f"{status.status}" + (f": {markdown_text(status.note)}" if status.note else ""))
 
 
-def _best(results: Results, train_config: Any, history: Any) -> list[Verdict]:
+def _best(results: Results, history: Any) -> list[Verdict]:
     best: BestEpoch | None = known(results.best_epoch)
     if best is None:
         return []

@@ -88,7 +88,11 @@ def several_outputs(root: Path) -> None:
     kind = keras.layers.Dense(3, "softmax", name="kind")(both)
     size = keras.layers.Dense(1, name="size")(both)
     model = keras.Model({"picture": picture, "table": table}, {"kind": kind, "size": size}, name="two_heads")
-    model.compile("adam", loss={"kind": "sparse_categorical_crossentropy", "size": "mse"}, metrics={"kind": "accuracy"})
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        loss={"kind": "sparse_categorical_crossentropy", "size": "mse"},
+        metrics={"kind": "accuracy"},
+    )
 
     def data(count: int):
         table, kind = blobs(3, count, 3)
@@ -96,7 +100,7 @@ def several_outputs(root: Path) -> None:
         return {"picture": picture, "table": table}, {"kind": kind, "size": table.sum(1)}
 
     archive = archiver.RunArchiver(root, name="several_outputs", class_names=None)
-    model.fit(*data(300), validation_data=data(90), epochs=4, verbose=0, callbacks=[archive])
+    model.fit(*data(300), validation_data=data(90), epochs=12, verbose=0, callbacks=[archive])
     archive.finalize(test_data=data(120))
 
 
