@@ -9,10 +9,16 @@ from archiver import layout
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
 from archiver.records.base import Unavailable
+from archiver.records.dataset import ClassDistribution
+from archiver.records.scores import ClassScores
 from archiver.report.context import Records, read_records
 from archiver.report.trace_rows import read_trace
+from archiver.report.values import known
 from archiver.storage import files
 from archiver.storage.journal import Journal
+
+MAXIMAL_CLASSES_DRAWN = 200
+"""A confusion matrix of more classes would be a grey square of megabytes."""
 
 
 def draw_figures(run: Run, journal: Journal, *, wanted: bool) -> None:
@@ -51,9 +57,52 @@ def _class_distribution(records: Records) -> bytes | None:
     stats = records["dataset_stats"]
     if stats is None:
         return None
-    counts = {name: split.class_counts for name, split in stats.splits.items() if isinstance(split.class_counts, dict)}
+    found = {name: known(split.classes, {}) for name, split in stats.splits.items() if split.same_as is None}
+    counts = {name: part.counts for name, classes in found.items() if (part := _first_distribution(classes))}
     names = {str(index): name for index, name in enumerate(stats.class_names or ())}
-    return class_distribution(counts, names)
+    return class_distribution(dict(list(counts.items())[:3]), names)
+
+
+def _first_distribution(classes: dict[str, ClassDistribution | Unavailable]) -> ClassDistribution | None:
+    return next((part for part in classes.values() if isinstance(part, ClassDistribution)), None)
+
+
+def classifiers(records: Records) -> list[tuple[str, ClassScores]]:
+    """The outputs with tables of classes: (name, tables)."""
+    scores = records["test_scores"]
+    outputs = scores.outputs if scores is not None else {}
+    return [(name, part) for name, part in outputs.items() if isinstance(part, ClassScores)]
+
+
+def _confusion_matrix(place: int, records: Records) -> bytes | None:
+    from archiver.report.figures.confusion import confusion_matrix
+
+    found = classifiers(records)[place : place + 1]
+    confusion = known(found[0][1].confusion) if found else None
+    matrix = known(confusion.matrix) if confusion is not None else None
+    if matrix is None or not matrix or len(matrix) > MAXIMAL_CLASSES_DRAWN:
+        return None
+    names = [part.name for part in found[0][1].classes[: len(matrix)]]
+    return confusion_matrix(matrix, names)
+
+
+def _calibration(place: int, records: Records) -> bytes | None:
+    from archiver.report.figures.calibration import calibration_curve
+
+    found = classifiers(records)[place : place + 1]
+    calibration = known(found[0][1].calibration) if found else None
+    return calibration_curve(calibration) if calibration is not None else None
+
+
+def _weight_change(records: Records) -> bytes | None:
+    from archiver.report.figures.bars import weight_change
+
+    table = records["weights"]
+    phases = [phase for phase in (table.phases if table is not None else ()) if known(phase.layers)]
+    if not phases:
+        return None
+    shares = [(layer.layer, known(layer.relative_change)) for layer in phases[-1].layers]
+    return weight_change([(name, share) for name, share in shares if share is not None])
 
 
 def _memory(run: Run, records: Records) -> bytes | None:
@@ -76,9 +125,15 @@ def _temperature(run: Run, records: Records) -> bytes | None:
 
 FIGURES: dict[str, Callable[[Records], bytes | None]] = {
     "learning_curves": _learning_curves,
+    "confusion_matrix": partial(_confusion_matrix, 0),
+    "confusion_matrix_2": partial(_confusion_matrix, 1),
+    "confusion_matrix_3": partial(_confusion_matrix, 2),
+    "calibration": partial(_calibration, 0),
     "class_distribution": _class_distribution,
+    "weight_change": _weight_change,
 }
-"""By file name: the function that draws it, or finds that there is nothing to draw."""
+"""By file name: the function that draws it, or finds that there is nothing to draw. The numbered ones are those of a
+model's further outputs."""
 
 FIGURES_OF_TRACES: dict[str, Callable[[Run, Records], bytes | None]] = {
     "memory": _memory,

@@ -11,6 +11,7 @@ from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
 from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, context
+from archiver.report.folding import folded, worst_first
 from archiver.report.inventory import InventoryLine, inventory_summary, inventory_table
 from archiver.report.markdown import (
     Safe,
@@ -21,6 +22,7 @@ from archiver.report.markdown import (
     markdown_text,
     short_name,
 )
+from archiver.report.notes import joined
 
 
 def render_readme(run: Run, templates: Path | None = None) -> str:
@@ -60,6 +62,9 @@ def _environment(templates: Path | None) -> Any:
         "in_words": in_words,
         "counted": counted,
         "short_name": short_name,
+        "folded": folded,
+        "joined": joined,
+        "worst_first": worst_first,
         "safe": Safe,
     }
     return environment

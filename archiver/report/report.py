@@ -48,7 +48,8 @@ def checked_templates(folder: str | os.PathLike[str]) -> Path:
         ArgumentError: it is no folder, or none of its files has the name of one of our templates.
     """
     path = Path(os.path.abspath(folder))
-    ours = sorted(each.name for each in resource_folder("templates").glob("*.md.j2"))
+    folder_of_ours = resource_folder("templates")
+    ours = sorted(each.relative_to(folder_of_ours).as_posix() for each in folder_of_ours.rglob("*.md.j2"))
     if not path.is_dir() or not any((path / name).is_file() for name in ours):
         what = "is no folder" if not path.is_dir() else "holds no template of ours"
         raise ArgumentError(

@@ -80,7 +80,7 @@ def _write_numbers(axes: Any, matrix: Sequence[Sequence[float]]) -> None:
         total = sum(counts) or 1.0
         for column, count in enumerate(counts):
             if count:
-                is_dark = row == column and count / total > 0.55  # noqa: PLR2004 - where dark text is hard to read
+                is_dark = row == column and count / total > 0.8  # noqa: PLR2004 - where white has more contrast
                 colour = "white" if is_dark else TEXT if row != column or count else MUTED
                 axes.text(column, row, _number(count), ha="center", va="center", color=colour, fontsize=font_size)
 
