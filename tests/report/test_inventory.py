@@ -16,10 +16,15 @@ def test_every_file_stands_in_it_with_its_md5(tmp_path):
     text = run.path_of(layout.README).read_text()
     _, _, section = text.partition("## What is in this archive")
     rows = {match[0]: match[1:] for match in ROW.findall(section)}
-    later = {layout.README.pattern, layout.METADATA.path(run.name), *MANIFEST_NAMES.values()}
+    later = {
+        layout.README.pattern,
+        layout.README_HTML.pattern,
+        layout.METADATA.path(run.name),
+        *MANIFEST_NAMES.values(),
+    }
     paths = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()} - later
     schemas = {path for path in paths if path.startswith("schemas/")}
-    assert rows.keys() - {"file", "|---|---|---:|---|"} == paths - schemas | {"schemas/"}
+    assert rows.keys() - {"file", "| --- | --- | --: | --- |"} == paths - schemas | {"schemas/"}
     for path in paths - schemas:
         assert rows[path][2] == f"`{hashlib.md5((run.path / path).read_bytes()).hexdigest()}`"
     assert rows["schemas/"][0] == f"JSON Schemas of the records: {len(schemas)} files"
