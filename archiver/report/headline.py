@@ -165,7 +165,9 @@ def _score_details(results: Results | None) -> str:
     if len(scores) == 1:
         first = HEADLINE_SCORES[scores[0].decision.task][0]
         interval = scores[0].intervals.get(first)
-        parts += [interval_text(interval, scores[0])] if isinstance(interval, Interval) else []
+        several = len(_first_scores(scores[0])) > 1
+        of = f"{score_title(first)}: " if several else ""
+        parts += [of + interval_text(interval, scores[0])] if isinstance(interval, Interval) else []
     count = known(test.sample_count)
     parts += [counted(count, "sample")] if count is not None else []
     return ", ".join(parts)

@@ -33,7 +33,7 @@ def inventory_summary(lines: Sequence[InventoryLine]) -> str:
 
 def inventory_table(lines: Iterable[InventoryLine]) -> str:
     """The files as a Markdown table; the schemas, which are the same in every archive, are one line."""
-    head = "| file | what it is | size | MD5 |\n|---|---|---:|---|\n"
+    head = "| file | what it is | size | MD5 |\n| --- | --- | --: | --- |\n"
     rows: dict[str, str] = {}
     schemas: list[InventoryLine] = []
     for line in lines:

@@ -1,6 +1,6 @@
 """Code that works on this archive as it stands, run in its folder; what would not work for this run is left out.
 
-Texts from outside stand in the code as Python literals of ASCII characters, on one line.
+Texts from outside stand in the code as literals of printable characters, on one line.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _class_names(records: dict[str, Any]) -> str:
     shapes = list(single_shapes(model.output_shape).values())
     if not names or len(shapes) != 1 or not isinstance(shapes[0], list | tuple) or shapes[0][-1] != len(names):
         return ""
-    literal = "[" + ", ".join(json.dumps(printable(name), ensure_ascii=True) for name in names) + "]"
+    literal = "[" + ", ".join(json.dumps(printable(name), ensure_ascii=False) for name in names) + "]"
     if len(literal) <= MAXIMAL_INLINE_NAMES:
         return f"class_names = {literal}\n"
     return (
@@ -174,7 +174,11 @@ def _arrays(records: dict[str, Any], which: str, shapes: Any, count: int = 1) ->
         return items[""]
     if isinstance(shapes, list | tuple):
         return "[" + ", ".join(items.values()) + "]"
-    return "{" + ", ".join(f"{json.dumps(name)}: {made}" for name, made in items.items()) + "}"
+    return (
+        "{"
+        + ", ".join(f"{json.dumps(printable(name), ensure_ascii=False)}: {made}" for name, made in items.items())
+        + "}"
+    )
 
 
 def _described(data: Any, which: str) -> dict[str, tuple[Any, str]]:

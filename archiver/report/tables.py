@@ -35,10 +35,8 @@ class Table:
     @property
     def text(self) -> Safe:
         """The lines, without a line feed at the end."""
-        rule = "|".join("---" if side == "l" else "---:" for side in self.aligned)
-        lines = [f"| {' | '.join(self.head)} |", f"|{rule}|"]
-        lines += [f"| {' | '.join(cells)} |" for cells in self.rows]
-        return Safe("\n".join(lines))
+        rule = ["---" if side == "l" else "--:" for side in self.aligned]
+        return Safe("\n".join(_line(cells) for cells in (self.head, rule, *self.rows)))
 
     def first(self, count: int) -> Table:
         """The table's first rows."""
@@ -59,6 +57,11 @@ def _cell(value: object) -> Safe:
         if isinstance(value, int | float) and not isinstance(value, bool)
         else markdown_text(value, 120)
     )
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A cell that is empty is one blank: two would be told as untidy by linters."""
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
 
 
 @dataclass(frozen=True)

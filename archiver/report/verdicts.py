@@ -62,7 +62,8 @@ def _best(results: Results, history: Any) -> list[Verdict]:
     phase = f" of phase {best.phase + 1}" if results.phase_count > 1 else ""
     text = f"{best.epoch + 1}{phase} ({markdown_text(best.monitor, 60)} {format_number(best.value)})"
     if best.file is not None:
-        where = f"`{best.file}` holds its weights; those in `models/` are of the last epoch"
+        rest = "no model was saved whole" if known(results.weights_digest) is None else "the model has the last epoch's"
+        where = f"`{best.file}` holds its weights; {rest}"
     elif known(results.weights_digest) is None:
         where = "no model was saved"
     else:
@@ -91,8 +92,20 @@ def _generalisation(results: Results, history: Any) -> list[Verdict]:
     shown = [f"{split} {format_number(value)}" for split, value in parts if is_finite(value)]
     if len(shown) < 2:  # noqa: PLR2004 - one number alone says nothing of generalisation
         return []
-    verdict = _overfitting(results.convergence)
+    verdict = _overfitting(results.convergence) + _below_validation(results, metric, parts[1][1], parts[2][1])
     return [("Generalisation", Safe(f"{markdown_text(metric, 60)}: {', '.join(shown)}{verdict}"))]
+
+
+WORSE_SHARE = 0.1
+"""By how much a test value is worse than the validation value, as a share of it, for a remark."""
+
+
+def _below_validation(results: Results, metric: str, validation: float | None, test: float | None) -> str:
+    performance = results.performance.get(f"val_{metric}")
+    if performance is None or performance.direction == "unknown" or not is_finite(validation) or not is_finite(test):
+        return ""
+    worse = (validation - test) * (1 if performance.direction == "max" else -1)  # type: ignore[operator]
+    return "; **the test value is much worse**" if worse > WORSE_SHARE * abs(validation) else ""  # type: ignore[arg-type]
 
 
 def _compared_metric(results: Results) -> str | None:

@@ -25,7 +25,7 @@ def calibration_curve(calibration: CalibrationPart) -> bytes | None:
         axes.annotate("perfect", (0.03, 0.03), (6, 16), textcoords="offset points", color=MUTED, fontsize=8, rotation=0)
         x, y = [each.confidence for each in bins], [each.accuracy for each in bins]
         axes.plot(x, y, color=BLUE, linewidth=1.2)
-        axes.scatter(x, y, s=[18 + 260 * each.count / total for each in bins], color=BLUE, zorder=3)
+        axes.scatter(x, y, s=[18 + 260 * each.count / total for each in bins], color=BLUE, zorder=3, clip_on=False)
         axes.set_xlim(0, 1.03)
         axes.set_ylim(0, 1.06)
         axes.set_xlabel("confidence of the prediction")
