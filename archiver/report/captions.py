@@ -101,11 +101,11 @@ def _weight_change(records: dict[str, Any]) -> str:
     shares = [
         (layer.layer, known(layer.relative_change)) for layer in (known(phase.layers, ()) if phase is not None else ())
     ]
-    moved = sorted(((share, name) for name, share in shares if is_finite(share)), reverse=True)  # type: ignore[type-var]
+    moved = sorted(((share, name) for name, share in shares if is_finite(share)), reverse=True)
     if not moved:
         return "Change of the weights per layer"
     share, name = moved[0]
-    percent = f"{format_number(100 * share)} %"  # type: ignore[operator]
+    percent = f"{format_number(100 * share)} %"
     return f"Change of the weights in {counted(len(moved), 'layer')}: most in {markdown_text(name, 60)}, by {percent}"
 
 
