@@ -292,7 +292,7 @@ print(time.process_time() - began)
 
 
 def test_figures_and_documents_take_little_time(gallery):
-    """Processor time of a fresh process, the imports of matplotlib, Jinja and pygments included; 1 s on an idle core."""
+    """Processor time of a fresh process, with the imports of matplotlib, Jinja and pygments; 1 s on an idle core."""
     command = [sys.executable, "-c", MEASURE, str(gallery["classifier"])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 3
