@@ -36,14 +36,28 @@ if TYPE_CHECKING:
     from archiver import data, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
+    from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
     from archiver.training.run_archiver import RunArchiver
     from archiver.training.seeding import seed
 
-__all__ = ["MemoryMonitor", "Run", "RunArchiver", "__version__", "data", "errors", "fit", "layout", "seed", "verify"]
+__all__ = [
+    "CoolingPolicy",
+    "MemoryMonitor",
+    "Run",
+    "RunArchiver",
+    "__version__",
+    "data",
+    "errors",
+    "fit",
+    "layout",
+    "seed",
+    "verify",
+]
 
 _HOMES = {
+    "CoolingPolicy": "archiver.sampling.cooling_policy",
     "MemoryMonitor": "archiver.sampling.monitor",
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",

@@ -18,6 +18,7 @@ from archiver.records.results import Results
 from archiver.records.run import RunRecord
 from archiver.records.scores import TestScores
 from archiver.records.source import SourceRecord
+from archiver.records.telemetry import Telemetry
 from archiver.records.training import CheckpointState, History, OptimizerConfig, Preprocessing, TrainConfig
 
 Need = Literal["always", "complete", "sealed", "optional"]
@@ -80,6 +81,9 @@ TEST_SCORES = RecordFile(
     "results/{name}_test_scores.json", "tables of the scores on the test data", "optional", "training.evaluation",
     TestScores,
 )  # fmt: skip
+TELEMETRY = RecordFile(
+    "results/{name}_telemetry.json", "use of memory, processors and GPUs", "complete", "training.telemetry", Telemetry
+)
 METADATA = RecordFile("results/{name}_metadata.json", "every file with its MD5", "sealed", "sealing", Metadata)
 WEIGHTS = RecordFile(
     "models/{name}_weights.json", "table of the weights with digests", "complete", "training.models", WeightsTable
@@ -144,7 +148,7 @@ LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "option
 
 RECORD_FILES: tuple[RecordFile[Any], ...] = (
     RUN, MODEL_CONFIG, TRAIN_CONFIG, OPTIMIZER_CONFIG, PREPROCESSING, RESULTS, HISTORY, DATASET_STATS, METADATA,
-    WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE, TEST_SCORES,
+    WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE, TEST_SCORES, TELEMETRY,
 )  # fmt: skip
 
 OTHER_FILES = (

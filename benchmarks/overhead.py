@@ -27,6 +27,8 @@ from archiver.storage.hashing import hash_files, regular_files
 from archiver.training.background import Task
 from archiver.training.session import Session
 from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from examples.digits_cnn import load
+from examples.digits_cnn import make_model as demo_model
 
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 STEPS = 1000
@@ -157,7 +159,7 @@ def ends_milliseconds(model: keras.Model, steps: int) -> list[tuple[str, float]]
     ]
 
 
-def steps_milliseconds(model: keras.Model, samples: int) -> list[tuple[str, float, float, float]]:
+def steps_milliseconds(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list[tuple[str, float, float, float]]:
     """Every step of archiving: milliseconds before the first step, beside the training, and at the end."""
     spent: dict[str, list[float]] = {}
     place = [0]
@@ -174,29 +176,35 @@ def steps_milliseconds(model: keras.Model, samples: int) -> list[tuple[str, floa
         spent.setdefault(name, [0.0, 0.0, 0.0])[1] += time.perf_counter() - start
 
     def task_name(task: Task) -> str:
-        return f"background: {getattr(task._function, '__qualname__', 'task').split('.<locals>')[0].lstrip('_')}"
+        return f"background: {getattr(task._find, '__qualname__', 'task').split('.<locals>')[0].lstrip('_')}"
 
-    attempt, run_task = Session.attempt, Task._run
-    Session.attempt, Task._run = timed_attempt, timed_run  # type: ignore[method-assign, assignment]
+    attempt, run_task = Session.attempt, Task.run
+    Session.attempt, Task.run = timed_attempt, timed_run  # type: ignore[method-assign, assignment]
     try:
         with tempfile.TemporaryDirectory() as folder:
             archive = archiver.RunArchiver(folder, name="a")
             marks = keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda *_: place.__setitem__(0, 1), on_train_end=lambda *_: place.__setitem__(0, 2)
             )
-            x = np.random.default_rng(0).normal(size=(samples, *model.input_shape[1:])).astype("float32")
-            y = np.zeros((samples, *model.output_shape[1:]), "float32")
-            model.fit(x, y, epochs=3, verbose=0, callbacks=[archive, marks])
-            archive.finalize(test_data=(x, y))
+            half = len(x) // 2
+            model.fit(x[:half], y[:half], epochs=3, verbose=0, callbacks=[archive, marks])
+            archive.finalize(test_data=(x[half:], y[half:]))
     finally:
-        Session.attempt, Task._run = attempt, run_task  # type: ignore[method-assign]
+        Session.attempt, Task.run = attempt, run_task  # type: ignore[method-assign]
     return [(step, *(seconds * 1000 for seconds in each)) for step, each in spent.items()]
 
 
-def print_steps(model: keras.Model, samples: int) -> None:
+def noise(model: keras.Model, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shapes = ((samples, *model.input_shape[1:]), (samples, *model.output_shape[1:]))
+    x, y = (rng.normal(size=shape).astype("float32") for shape in shapes)
+    return x, y
+
+
+def print_steps(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
     rows = [
         (step, *(f"{value:.1f}" if value >= 0.05 else "" for value in values))
-        for step, *values in sorted(steps_milliseconds(model, samples), key=lambda row: -max(row[1:]))
+        for step, *values in sorted(steps_milliseconds(model, x, y), key=lambda row: -max(row[1:]))
         if max(values) >= 0.05
     ]
     title = f"Where the milliseconds go, {model.count_params():,} parameters, 3 epochs and finalize(test_data=...)"
@@ -257,7 +265,9 @@ def main() -> None:
     for model in (make_model(), large):
         rows = [(name, f"{value:.0f} ms") for name, value in ends_milliseconds(model, 64)]
         print_table(f"Begin and end, {model.count_params():,} parameters", ("part", "time"), rows)
-        print_steps(model, 64)
+    demo = load(0)["train"]
+    print_steps(demo_model(), *demo)
+    print_steps(large, *noise(large, 128))
 
     found = interleaved({name: lambda name=name: memory_mib(name) for name in ("nothing", "archiver")}, 3)
     rows = [(name, spread(values, " MiB")) for name, values in found.items()]

@@ -30,7 +30,7 @@ def test_use_md_runs_from_top_to_bottom(tmp_path):
     result = run_python("\n".join(code), tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
-        "first_models", "folds-2_models", "folds_models", "ordered_models",
+        "first_models", "folds-2_models", "folds_models", "ordered_models", "sourced_models",
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
 from archiver.archive.schemas import SCHEMA_KINDS
+from archiver.archive.telemetry_agreement import check_telemetry
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
 from archiver.storage.digests import sha256_of
@@ -44,6 +45,7 @@ def _check_agreement(inspection: Inspection, journal: JournalContents | None, re
         _check_history(inspection, journal, records)
     _check_weights(inspection, records)
     check_model(inspection, journal, records, _disagree)
+    check_telemetry(inspection, journal, records, _disagree)
     _check_metadata(inspection, records)
 
 

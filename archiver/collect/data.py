@@ -20,6 +20,8 @@ class ArraySource:
     batch_size: int
     seed: int | None
     shuffle: bool
+    drop_remainder: bool = False
+    """Whether a last batch that is smaller is left out."""
 
 
 def named_arrays(prefix: str, value: Any) -> list[tuple[str, Any]]:

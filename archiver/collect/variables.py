@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -47,6 +48,12 @@ def allowed_environment(environ: Mapping[str, str]) -> dict[str, str]:
         for name in sorted(environ)
         if _ALLOWED.fullmatch(name) and not is_secret_name(name)
     }
+
+
+def variable(name: str) -> str | None:
+    """The value of an environment variable as a record can hold it; None where it is not set."""
+    value = os.environ.get(name)
+    return None if value is None else allowed_environment({name: value}).get(name)
 
 
 def _redact_value(value: str) -> str:

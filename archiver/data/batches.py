@@ -52,7 +52,7 @@ def array_batches(
         raise ArgumentError(f"Received seed={seed!r} with shuffle=True. Expected a whole number of at least 0.")
     if sample_weight is not None and y is None:
         raise ArgumentError("Received sample_weight without y. Expected both.")
-    source = ArraySource(x, y, sample_weight, batch_size, seed, shuffle)
+    source = ArraySource(x, y, sample_weight, batch_size, seed, shuffle, drop_remainder)
     count = _sample_count(source)
     make = _tf_data if keras.backend.backend() == "tensorflow" else ArrayBatches
     dataset = make(source, count, drop_remainder)

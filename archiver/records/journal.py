@@ -11,9 +11,9 @@ from archiver.records.base import Count, Json, Part, Real, UtcTime
 RunStatus = Literal["running", "complete", "failed", "interrupted"]
 """`complete` has a stop reason, `failed` an exception; `interrupted`: the process is gone without a word."""
 
-StopReason = Literal["epochs", "early_stopping", "nan", "guard", "signal", "user"]
-"""Why a complete training ended: all epochs done, EarlyStopping, a loss that is not finite (TerminateOnNaN), a guard of
-archiver, a signal, or somebody set `model.stop_training`."""
+StopReason = Literal["epochs", "early_stopping", "nan", "memory_limit", "signal", "user"]
+"""Why a complete training ended: all epochs done, EarlyStopping, a loss that is not finite (TerminateOnNaN), memory
+that passed its limit, a signal, or somebody set `model.stop_training`."""
 
 EventName = Literal[
     "created",
@@ -26,6 +26,8 @@ EventName = Literal[
     "evaluated",
     "logged",
     "file_added",
+    "memory_alert",
+    "cooling_break",
     "step_failed",
     "warning",
     "journal_mended",

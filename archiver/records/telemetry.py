@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from archiver.records.base import Count, Part, Real, UtcTime
+from archiver.records.base import Count, Part, Real, Record, Unavailable, UtcTime
 
 
 class TraceColumn(Part):
@@ -77,7 +77,7 @@ class SamplingPart(Part):
     peak_rss_bytes: Count
     phases: tuple[PhaseUse, ...]
     traces: tuple[TracePart, ...]
-    unavailable: tuple[UnavailableReading, ...]
+    unavailable_readings: tuple[UnavailableReading, ...]
 
 
 class GuardEvent(Part):
@@ -135,6 +135,17 @@ class TemperatureTarget(Part):
     """Whether the highest temperature did not pass the limit; null where one of the two is missing."""
 
 
+class CoolingSettings(Part):
+    """How breaks are made; the temperatures are in the targets."""
+
+    maximal_pause_seconds: Real
+    """No single break is longer."""
+    minimal_work_seconds: Real
+    """No break begins earlier after the last one."""
+    check_seconds: Real
+    """Between two looks at the sensors."""
+
+
 class CoolingSummary(Part):
     """All cooling breaks of a training, and whether they helped."""
 
@@ -150,5 +161,39 @@ class CoolingSummary(Part):
     drop_celsius_per_minute: Real | None
     """Effectiveness: the sum of the drops over the sum of the pauses; null without breaks."""
     targets: tuple[TemperatureTarget, ...]
+    settings: CoolingSettings
     breaks: tuple[CoolingBreak, ...]
     """At most 1,000, the first ones; the counts above cover all."""
+
+
+class GuardPart(Part):
+    """The watch over memory during one call of `fit`."""
+
+    limits: GuardLimits
+    events: tuple[GuardEvent, ...]
+    """At most one of each level."""
+
+
+class PhaseTelemetry(Part):
+    """What was measured during one call of `fit`; a loop of the user's own that goes on after it has one more."""
+
+    phase: Count
+    begin_elapsed_seconds: Real
+    """When it began, by the clock of the traces."""
+    sampling: SamplingPart | Unavailable
+    """Its own phases are `preparing` (from the claim of the name to the first epoch), `training` and `saving`."""
+    cooling: CoolingSummary | Unavailable
+    guard: GuardPart | Unavailable
+
+
+class Telemetry(Record):
+    """`results/<name>_telemetry.json`."""
+
+    KIND: ClassVar[str] = "telemetry"
+    kind: Literal["telemetry"] = "telemetry"
+    peak_rss_bytes: Count | Unavailable
+    """The largest resident memory of the process in all phases, between samples too where the kernel tells."""
+    machine_memory_bytes: Count
+    """What the process could have at most: the memory of the machine, or the smallest limit of its container."""
+    phases: tuple[PhaseTelemetry, ...]
+    """In order of time."""

@@ -16,6 +16,7 @@ from archiver.report.headline import headline
 from archiver.report.markdown import Safe
 from archiver.report.notes import notes, pairs
 from archiver.report.reproducibility import checklist, sources_of_variation
+from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
 from archiver.report.training_words import machine_sentence, timing_sentence, training_table
 from archiver.report.values import is_available
@@ -82,6 +83,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "hyperparameters": pairs(train.phases[-1].hyperparameters if train is not None and train.phases else None),
         "timing": timing_sentence(records["results"]),
         "machine": machine_sentence(system),
+        "resources": resources(run, records["telemetry"]),
         "checklist": checklist(records),
         "sources_of_variation": sources_of_variation(train),
         "reproduce": reproduce_snippets(run, records),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from archiver import layout
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
 from archiver.records.base import Unavailable
 from archiver.records.dataset import ClassDistribution
 from archiver.records.scores import ClassScores
 from archiver.report.context import Records, read_records
+from archiver.report.trace_rows import read_trace
 from archiver.report.values import known
 from archiver.storage import files
 from archiver.storage.journal import Journal
@@ -25,10 +27,12 @@ def draw_figures(run: Run, journal: Journal, *, wanted: bool) -> None:
     A figure that fails is recorded in the journal, and is missing.
     """
     records = read_records(run)
-    for name, draw in FIGURES.items():
+    drawings = {name: partial(draw, records) for name, draw in FIGURES.items()}
+    drawings |= {name: partial(draw, run, records) for name, draw in FIGURES_OF_TRACES.items()}
+    for name, drawing in drawings.items():
         path = f"figures/{name}.svg"
         try:
-            data = draw(records) if wanted else None
+            data = drawing() if wanted else None
             if data is not None:
                 files.write_bytes(run.path / path, data)
                 continue
@@ -101,6 +105,24 @@ def _weight_change(records: Records) -> bytes | None:
     return weight_change([(name, share) for name, share in shares if share is not None])
 
 
+def _memory(run: Run, records: Records) -> bytes | None:
+    from archiver.report.figures.telemetry import memory_figure
+
+    return memory_figure(read_trace(run, layout.MEMORY_TRACE), records["telemetry"])
+
+
+def _utilisation(run: Run, records: Records) -> bytes | None:
+    from archiver.report.figures.telemetry import utilisation_figure
+
+    return utilisation_figure(read_trace(run, layout.UTILISATION_TRACE), records["telemetry"])
+
+
+def _temperature(run: Run, records: Records) -> bytes | None:
+    from archiver.report.figures.telemetry import temperature_figure
+
+    return temperature_figure(read_trace(run, layout.TEMPERATURE_TRACE), records["telemetry"])
+
+
 FIGURES: dict[str, Callable[[Records], bytes | None]] = {
     "learning_curves": _learning_curves,
     "confusion_matrix": partial(_confusion_matrix, 0),
@@ -112,3 +134,10 @@ FIGURES: dict[str, Callable[[Records], bytes | None]] = {
 }
 """By file name: the function that draws it, or finds that there is nothing to draw. The numbered ones are those of a
 model's further outputs."""
+
+FIGURES_OF_TRACES: dict[str, Callable[[Run, Records], bytes | None]] = {
+    "memory": _memory,
+    "utilisation": _utilisation,
+    "temperature": _temperature,
+}
+"""The same, for those that also need the traces."""

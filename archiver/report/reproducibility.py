@@ -50,7 +50,7 @@ def _code(records: dict[str, Any]) -> Requirement:
         held.append(f"{counted(len(source.files), 'source file')} in `environment/source/`")
         if source.left_out_count:
             obstacles.append(f"{counted(source.left_out_count, 'file')} left out")
-    repository = known(git.repository) if git is not None else None
+    repository: Any = known(git.repository) if git is not None else None
     commit = known(repository.commit) if repository is not None else None
     if repository is not None and commit is not None:
         branch = known(repository.branch)
@@ -141,6 +141,6 @@ def _machine(system: Any) -> Requirement:
     if system is None:
         return _row("Machine", [], ["it is not known"])
     processor, gpus = known(system.processor.model), known(system.gpus)
-    held = [markdown_text(processor, 80)] if processor else []
+    held: list[str] = [markdown_text(processor, 80)] if processor else []
     held += [markdown_text(device.name, 60) for device in (known(gpus.devices, ()) if gpus is not None else ())]
     return _row("Machine", held, [])

@@ -229,7 +229,7 @@ def _continue(run: Run, records: dict[str, Any], load: str) -> str | None:
 
 def _checkout(run: Run, git: Any) -> str | None:
     """Only where a remote is known to hold the commit, and its address is plain."""
-    repository = known(git.repository) if git is not None else None
+    repository: Any = known(git.repository) if git is not None else None
     commit = known(repository.commit) if repository is not None else None
     remotes = known(repository.remotes, ()) if repository is not None else ()
     urls = [remote.url for remote in remotes if remote.url and _SAFE_URL.fullmatch(remote.url)]

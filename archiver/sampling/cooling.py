@@ -16,7 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from archiver.records.base import utc_now
-from archiver.records.telemetry import CoolingBreak, CoolingCause, CoolingEnd, CoolingSummary, TemperatureTarget
+from archiver.records.telemetry import (
+    CoolingBreak,
+    CoolingCause,
+    CoolingEnd,
+    CoolingSettings,
+    CoolingSummary,
+    TemperatureTarget,
+)
 from archiver.sampling.cooling_policy import PARTS, CoolingPolicy, is_above
 from archiver.sampling.thermometer import Temperatures
 
@@ -146,6 +153,11 @@ class Cooler:
             mean_drop_celsius=self._drop_total / self._count if self._count else None,
             drop_celsius_per_minute=self._drop_total / self._total_seconds * 60 if self._total_seconds else None,
             targets=tuple(self._target(part) for part in PARTS),
+            settings=CoolingSettings(
+                maximal_pause_seconds=self.policy.maximal_pause_seconds,
+                minimal_work_seconds=self.policy.minimal_work_seconds,
+                check_seconds=self.policy.check_seconds,
+            ),
             breaks=tuple(self.breaks),
         )
 

@@ -63,7 +63,7 @@ class ProcessSampler:
         self._shares = Pace(shares_seconds)
         self._status = kept(STATUS)
         self._io = kept("/proc/self/io")
-        self._rollup = kept("/proc/self/smaps_rollup")
+        self._rollup = _opened("/proc/self/smaps_rollup")
         self._note_what_lacks()
 
     def _note_what_lacks(self) -> None:
@@ -107,9 +107,11 @@ class ProcessSampler:
         )
 
     def _shares_now(self) -> tuple[int | None, int | None]:
-        if self._rollup is None:
-            return None, None
-        data = self._rollup.read()
+        try:
+            data = self._rollup.read() if self._rollup is not None else b""
+        except OSError:
+            self._rollup, data = None, b""
+            self._note_what_lacks()
         clean, dirty = kibibytes(data, b"Private_Clean:"), kibibytes(data, b"Private_Dirty:")
         uss = None if clean is None or dirty is None else clean + dirty
         return uss, kibibytes(data, b"\nPss:")
@@ -124,6 +126,14 @@ class ProcessSampler:
         for file in (self._status, self._io, self._rollup):
             if file is not None:
                 file.close()
+
+
+def _opened(path: str) -> KeptFile | None:
+    """A file that takes ten milliseconds to read, and so is not read to see whether it can be."""
+    try:
+        return KeptFile(path)
+    except OSError:
+        return None
 
 
 def _memory(status: bytes) -> tuple[int, int | None, int | None, int]:

@@ -36,6 +36,8 @@ from archiver.sampling.thread import SteadyThread, checked_rate
 from archiver.sampling.traces import MAXIMAL_ROWS, TraceFile
 
 WORTH_A_SAMPLE_SECONDS = 0.05
+PATIENCE_SECONDS = 1.0
+"""How long the beginning of a phase waits for a sample under way; a device that does not answer holds nothing up."""
 
 
 def default_samplers(
@@ -156,10 +158,14 @@ class TelemetryRecorder:
             trace = TraceFile(self.folder / f"{name}.csv", columns, self.part, self._maximal_rows)
             self._traces.append((trace, itemgetter(*numbers, numbers[0])))  # the last one: always a tuple
 
-    def stop(self) -> None:
-        """Take a last sample and end. Nothing happens in a forked child, nor twice."""
+    def stop(self) -> bool:
+        """Take a last sample and end. Nothing happens in a forked child, nor twice.
+
+        Returns whether nothing samples any more: a device that does not answer may hold up the thread; what it says
+        later is written nowhere.
+        """
         if self._owner != os.getpid() or not self._phases or self._end:
-            return
+            return True
         is_free = self._thread.stop()
         with suppress(Exception):
             if is_free and time.monotonic() - self._last_sample > WORTH_A_SAMPLE_SECONDS:
@@ -168,6 +174,7 @@ class TelemetryRecorder:
         self._close_phase()
         if is_free:
             self.close()
+        return is_free
 
     def close(self) -> None:
         """Give back what is held open; `stop` does it too."""
@@ -180,15 +187,17 @@ class TelemetryRecorder:
 
     def begin_phase(self, phase: str) -> None:
         """What is sampled from now on belongs to another phase; one that comes again goes on."""
-        if self._owner != os.getpid():
+        if self._owner != os.getpid() or not self._lock.acquire(timeout=PATIENCE_SECONDS):
             return
-        with self._lock:
+        try:
             self._close_phase()
             known = next((each for each in self._phases if each.name == phase), None)
             self._current = known or _Phase(phase, 0.0, columns={name: Distribution() for name in self._names})
             self._current.begin = time.monotonic()
             if known is None:
                 self._phases.append(self._current)
+        finally:
+            self._lock.release()
 
     def _close_phase(self) -> None:
         peak = self._phase_peak.take()
@@ -209,6 +218,8 @@ class TelemetryRecorder:
             cells: list[Cell] = []
             for sampler in self._samplers:
                 cells += self._cells_of(sampler)
+            if self._end:
+                return
             self._sample_count += 1
             self.latest = dict(zip(self._names, cells, strict=True))
             columns = self._current.columns
@@ -260,7 +271,7 @@ class TelemetryRecorder:
                 peak_rss_bytes=max(self._lifetime_peak, *(phase.peak_rss_bytes for phase in self._phases)),
                 phases=tuple(_phase_use(phase) for phase in self._phases),
                 traces=tuple(self._trace_part(trace) for trace, _ in self._traces),
-                unavailable=tuple(
+                unavailable_readings=tuple(
                     UnavailableReading(reading=reading, reason=reason) for reading, reason in self.unavailable.items()
                 ),
             )

@@ -53,6 +53,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def require_room(path: Path, needed_bytes: int) -> None:
+    """Refuse before something is written that could not end well on a full disk.
+
+    Raises:
+        StorageError: fewer than `needed_bytes` are free where `path` lies.
+    """
+    with explained("write", path):
+        os.makedirs(path.parent, exist_ok=True)
+        found = os.statvfs(path.parent)
+        if found.f_bavail * found.f_frsize < needed_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `path` whole or not at all.
 

@@ -31,6 +31,7 @@ from archiver.testing.evaluation import made_up_results
 from archiver.testing.models import TinyModel, save_models, write_weights
 from archiver.testing.numbers import BATCH_SIZE, SAMPLES
 from archiver.testing.records import NOTES, dataset_stats, write_configs, write_environment
+from archiver.testing.telemetry import write_telemetry, write_traces
 from archiver.training.steps import StepTrace
 
 __all__ = ["add_phase", "add_test_results", "gone_process", "tiny_run"]
@@ -116,10 +117,13 @@ def add_phase(
         journal.append("logged", name="answer", value=42)
     write_configs(run, phase, epochs)
     _train(run, journal, phase, epochs)
+    write_traces(run, phase)
     if status == "complete":
         save_models(run, journal, phase, epochs)
+        write_telemetry(run, phase)
         journal.append("status", phase=phase, status="complete", stop_reason="epochs")
     elif status == "failed":
+        write_telemetry(run, phase)
         error = ExceptionPart(type="ValueError", message="made up by archiver.testing", location="train.py:3")
         journal.append("status", phase=phase, status="failed", exception=error.model_dump())
     if sealed and status == "interrupted":

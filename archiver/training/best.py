@@ -12,7 +12,7 @@ from archiver.errors import ArgumentError
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import weights
-from archiver.training.models import without_warnings
+from archiver.training.models import save_weights, without_warnings
 from archiver.training.secrets import check_names
 
 
@@ -86,7 +86,7 @@ class BestWeights:
     def _save(self, model: Any) -> None:
         check_names(model)
         with files.replacing(self.run.path_of(layout.BEST_WEIGHTS)) as temporary, without_warnings():
-            model.save_weights(temporary)
+            save_weights(model, temporary)
 
     def keep(self, saved_digest: str | None) -> None:
         """The models are about to be written anew: keep what they hold, if it is the best and kept nowhere else."""

@@ -6,6 +6,9 @@ import weakref
 from time import perf_counter
 from typing import Any
 
+from archiver.collect.data import ArraySource, named_arrays
+from archiver.training.capture import FitCall
+from archiver.training.datasets import source_of
 from archiver.training.steps import StepRing
 
 
@@ -19,20 +22,24 @@ class Clock:
         self._validation_start: float | None = None
         self._validation_seconds: float | None = None
 
-    def begin_training(self, epoch_iterator: Any) -> dict[str, Any]:
+    def begin_training(self, call: FitCall) -> dict[str, Any]:
         """What is known of the batches: `batch_size`, `batch_count`, `last_batch_size`; None where it is not."""
+        epoch_iterator = call.epoch_iterator
         self._iterator = weakref.ref(epoch_iterator) if epoch_iterator is not None else None
+        source = source_of((call.given | call.resolved).get("x"))
+        if source is not None:
+            return _batches_of(source)
         adapter = getattr(epoch_iterator, "data_adapter", None)
         return {
-            "batch_size": _whole(getattr(adapter, "batch_size", None)),
+            "batch_size": _told(adapter, "batch_size"),
             "batch_count": self._batch_count(),
-            "last_batch_size": _whole(getattr(adapter, "partial_batch_size", None)),
+            "last_batch_size": _told(adapter, "partial_batch_size"),
         }
 
     def _batch_count(self) -> int | None:
         """Batches of an epoch; Keras may learn it in the first."""
         iterator = self._iterator() if self._iterator is not None else None
-        return _whole(getattr(iterator, "num_batches", None))
+        return _told(iterator, "num_batches")
 
     def begin_epoch(self) -> None:
         """An epoch begins."""
@@ -69,5 +76,16 @@ class Clock:
         return {"seconds": seconds, **found, "validation_seconds": self._validation_seconds}
 
 
-def _whole(value: Any) -> int | None:
+def _batches_of(source: ArraySource) -> dict[str, Any]:
+    count, size = len(named_arrays("x", source.x)[0][1]), source.batch_size
+    rest = 0 if source.drop_remainder else count % size
+    return {"batch_size": size, "batch_count": count // size + bool(rest), "last_batch_size": rest or size}
+
+
+def _told(owner: Any, name: str) -> int | None:
+    """A count that Keras or a data set of the user's own tells; some raise where they do not know."""
+    try:
+        value = getattr(owner, name, None)
+    except Exception:  # noqa: BLE001 - code of the user's own may run here
+        return None
     return int(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Any, Literal
 
 import keras
 import numpy as np
 
+from archiver.collect.variables import variable
 from archiver.records.base import Json, Unavailable
 from archiver.records.determinism import DeterminismPart
 from archiver.training import jax_state, tensorflow_state, torch_state
@@ -46,7 +46,7 @@ def determinism(model: Any, call: FitCall) -> DeterminismPart:
         floatx=keras.config.floatx(),
         epsilon=float(keras.config.epsilon()),
         denormals=_denormals(),
-        environment={name: os.environ.get(name) for name in VARIABLES},
+        environment={name: variable(name) for name in VARIABLES},
         **_OF_BACKENDS[keras.backend.backend()](),
     )
     return part.model_copy(update={"sources_of_variation": sources_of_variation(part, call)})

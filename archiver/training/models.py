@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,10 +15,15 @@ from archiver.archive.run import Run
 from archiver.closing import forget_models
 from archiver.records.model import FormatPart, MeasuredVariable, WeightsTable
 from archiver.storage import files
+from archiver.storage.dtypes import dtype_bytes
 from archiver.training import weights
 from archiver.training.locations import locate
 from archiver.training.names import names_of
 from archiver.training.secrets import SecretError, Secrets, check_file, check_names, find_secrets, redacted_config
+
+HDF5_BYTES = 1 << 18
+HDF5_BYTES_PER_VARIABLE = 1 << 12
+"""What HDF5 needs beside the numbers, and more."""
 
 FORMATS = ("keras", "h5", "weights.h5")
 
@@ -95,6 +101,7 @@ def _save_h5(model: Any, path: Path, *, with_training: bool = True) -> None:
     """Keras' own writer; `model.save` would print a line that calls the user's file outdated."""
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
+    _require_room(model, path)
     with _compile_config_kept(model):
         save_model_to_hdf5(model, str(path), include_optimizer=with_training)
 
@@ -112,14 +119,27 @@ def _compile_config_kept(model: Any) -> Iterator[None]:
         config.update(before)
 
 
-def _save_weights(model: Any, path: Path) -> None:
+def save_weights(model: Any, path: Path) -> None:
+    """Write a `.weights.h5`.
+
+    Raises:
+        StorageError: the disk has no room for it.
+    """
+    _require_room(model, path)
     model.save_weights(path)
+
+
+def _require_room(model: Any, path: Path) -> None:
+    """libhdf5 ends the process with a segmentation fault when the disk becomes full under an open file."""
+    variables = [*model.weights, *weights.optimizer_variables(model)]
+    sizes = (math.prod(variable.shape) * dtype_bytes(str(variable.dtype)) for variable in variables)
+    files.require_room(path, sum(sizes) + len(variables) * HDF5_BYTES_PER_VARIABLE + HDF5_BYTES)
 
 
 _WRITERS: dict[str, Callable[[Any, Path], None]] = {
     "keras": _save_keras,
     "h5": _save_h5,
-    "weights.h5": _save_weights,
+    "weights.h5": save_weights,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,14 +16,32 @@ from archiver.errors import ArgumentError
 from archiver.naming import RunName
 from archiver.records.base import Json
 from archiver.records.scores import Task
+from archiver.records.telemetry import GuardEvent
 from archiver.report.report import ReportOptions, checked_templates
+from archiver.sampling.cooling_policy import CoolingPolicy
+from archiver.sampling.memory_sources import machine_memory_bytes
+from archiver.sampling.thread import MAXIMAL_HERTZ, MINIMAL_HERTZ
 from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import jsonable
 from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
 from archiver.training.outputs import Tasks
 
+OnAlert = Callable[[GuardEvent], object]
+
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TelemetryOptions:
+    """What is measured beside the training."""
+
+    sampling_hertz: float | None = 1.0
+    """None: nothing is sampled."""
+    memory_limit: float | int | None = 0.85
+    """A share of what the process can have, or bytes of anonymous memory; None: none."""
+    on_alert: OnAlert | None = None
+    cooling: CoolingPolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,7 @@ class Options:
     formats: tuple[str, ...]
     monitor: str | None
     report: ReportOptions
+    telemetry: TelemetryOptions
 
 
 def plain(value: Any) -> Json:
@@ -235,3 +254,64 @@ def checked_report(templates: str | os.PathLike[str] | None, figures: bool) -> R
     if not isinstance(figures, bool):
         raise ArgumentError(f"Received figures={figures!r}. Expected True or False.")
     return ReportOptions(checked_templates(templates) if templates is not None else None, figures)
+
+
+def checked_hertz(sampling_hertz: Any) -> float | None:
+    """Samples per second; None where nothing is to be sampled.
+
+    Raises:
+        ArgumentError: it is no rate that can be kept.
+    """
+    if sampling_hertz is None or (is_real(sampling_hertz) and sampling_hertz == 0):
+        return None
+    if not is_real(sampling_hertz) or not MINIMAL_HERTZ <= sampling_hertz <= MAXIMAL_HERTZ:
+        raise ArgumentError(
+            f"Received sampling_hertz={sampling_hertz!r}. Expected samples per second, more than 0 ({MINIMAL_HERTZ:g} "
+            f"at least) and at most {MAXIMAL_HERTZ:g}; 0 or None turns sampling off."
+        )
+    return float(sampling_hertz)
+
+
+def checked_memory_limit(memory_limit: Any) -> float | int | None:
+    """A share of memory, or a number of bytes; None where there is no limit.
+
+    Raises:
+        ArgumentError: it is neither, or more than there is.
+    """
+    if memory_limit is None or (isinstance(memory_limit, float) and 0 < memory_limit < 1):
+        return memory_limit
+    most = machine_memory_bytes()
+    if isinstance(memory_limit, int) and not isinstance(memory_limit, bool) and 1 < memory_limit <= most:
+        return memory_limit
+    raise ArgumentError(
+        f"Received memory_limit={memory_limit!r}. Expected a share of the memory between 0 and 1, such as 0.85, a "
+        f"whole number of bytes up to {most}, all that there is, or None."
+    )
+
+
+def checked_alert(on_alert: Any) -> OnAlert | None:
+    """A function that is told of alerts.
+
+    Raises:
+        ArgumentError: it cannot be called.
+    """
+    if on_alert is not None and not callable(on_alert):
+        raise ArgumentError(f"Received on_alert={on_alert!r}. Expected a function of one argument, or None.")
+    checked: OnAlert | None = on_alert
+    return checked
+
+
+def checked_cooling(cooling: Any) -> CoolingPolicy | None:
+    """When to pause.
+
+    Raises:
+        ArgumentError: it is no such policy.
+    """
+    if cooling is not None and not isinstance(cooling, CoolingPolicy):
+        raise ArgumentError(f"Received cooling={cooling!r}. Expected an archiver.CoolingPolicy, or None.")
+    return cooling
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a number, and not True or False."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

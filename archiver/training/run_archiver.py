@@ -18,6 +18,7 @@ from archiver.archive.run import Run
 from archiver.collect.data_paths import named_paths
 from archiver.errors import ArgumentError, RunStateError, UnsafePathError
 from archiver.naming import run_name
+from archiver.sampling.cooling_policy import CoolingPolicy
 from archiver.storage.beneath import relative_parts
 from archiver.training import options as checks
 from archiver.training.advice import repeated_shuffle
@@ -27,7 +28,8 @@ from archiver.training.evaluation_data import check_class_names
 from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
-from archiver.training.options import Options
+from archiver.training.options import OnAlert, Options, TelemetryOptions
+from archiver.training.safeguards import Safeguards
 from archiver.training.session import Session
 from archiver.training.stopping import early_stopping, stop_reason
 from archiver.training.tail import append_tail, remove_tails
@@ -63,6 +65,13 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             ones. "val_loss" becomes "loss" where there is no validation. None: none is kept.
         templates: a folder with templates of your own for the report; docs/report.md says what they get.
         figures: whether the report has figures.
+        sampling_hertz: how often memory, processors, GPUs and temperatures are measured while `fit` runs, up to 50
+            times a second; 0 or None: not at all.
+        memory_limit: when memory runs short, training ends in good order, as with `stop_training`: a share of what the
+            process can really have (in a container, of that), or a number of bytes. Garbage is collected before, at
+            0.82 of the limit. None: there is no watch.
+        on_alert: called with a `GuardEvent` when either happens, between two batches.
+        cooling: pauses between batches while processor or GPU are too hot; `archiver.CoolingPolicy` says when.
 
     Raises:
         ArgumentError: an argument cannot be used. Nothing has been written.
@@ -92,6 +101,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         monitor: str | None = "val_loss",
         templates: str | os.PathLike[str] | None = None,
         figures: bool = True,
+        sampling_hertz: float | None = 1.0,
+        memory_limit: float | None = 0.85,
+        on_alert: OnAlert | None = None,
+        cooling: CoolingPolicy | None = None,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -110,8 +123,18 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             formats=checks.checked_formats(formats),
             monitor=checks.checked_text("monitor", monitor),
             report=checks.checked_report(templates, figures),
+            telemetry=TelemetryOptions(
+                sampling_hertz=checks.checked_hertz(sampling_hertz),
+                memory_limit=checks.checked_memory_limit(memory_limit),
+                on_alert=checks.checked_alert(on_alert),
+                cooling=checks.checked_cooling(cooling),
+            ),
         )
+        # A pause shall hold the training up, not a thread of Keras'.
+        self.async_safe = cooling is None
         self._session: Session | None = None
+        self._safeguards: Safeguards | None = None
+        """Those of the session."""
         self._call: FitCall | None = None
         self._given: dict[str, Any] | None = None
         self._given_at: float | None = None
@@ -151,6 +174,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         session.attempt("watch", lambda: self._watch.install(call.epoch_iterator, call.callback_list))
         self._termination.install()
         self._record_step = session.trace.ring.record
+        self._safeguards = session.safeguards
         session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -165,6 +189,13 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         except (TypeError, ValueError):
             self._record_step = self._record_without_loss
             self._record_without_loss(batch, None)
+        self._act()
+
+    def _act(self) -> None:
+        """Between two batches, do what safeguards want: hardly ever anything."""
+        act = self._safeguards.act if self._safeguards is not None else None
+        if act is not None:
+            act()
 
     def _record_without_loss(self, batch: int, loss: Any) -> None:  # noqa: ARG002 - as the ring's
         """A training loop of the user's own reports no number as its loss."""
@@ -201,6 +232,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """An epoch has ended, all other callbacks included."""
         if self._session is not None:
             self._session.end_epoch(model, epoch, logs)
+            self._act()
 
     def end_training(self, model: Any) -> None:
         """`fit` is about to return, and every other callback has done what it does then."""
@@ -208,6 +240,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if session is not None and call is not None:
             callbacks = _callbacks(call)
             reason = session.attempt("stop reason", lambda: stop_reason(model, callbacks)) or "user"
+            if session.safeguards.has_stopped:
+                reason = "memory_limit"
             stopping = session.attempt("early stopping", lambda: early_stopping(callbacks))
             session.complete_phase(model, reason, stopping)
         # Only now: Ctrl-C and SIGTERM wait while the model is saved.

@@ -36,8 +36,10 @@ from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.passing import PassingBatches
+from archiver.training.safeguards import Safeguards
 from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
+from archiver.training.telemetry import RunTelemetry
 from archiver.training.weight_changes import WeightChanges
 
 T = TypeVar("T")
@@ -66,6 +68,8 @@ class Session:
         self.sources = Sources()
         self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
         self.clock = Clock(self.trace.ring)
+        self.safeguards = Safeguards(options.telemetry, self)
+        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace.origin_seconds)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.changes = WeightChanges(run)
         self.unfinished: list[Run] = []
@@ -159,6 +163,7 @@ class Session:
             process=this_process().model_dump(),
             local_offset_seconds=local_offset_seconds(),
         )
+        self.attempt("telemetry", lambda: self.telemetry.begin(self.phase), layout.TELEMETRY)
         self._known_metrics.clear()
         self._point_out_unfinished()
         has_validation = call.resolved.get("validation_data") is not None if call.resolved else None
@@ -178,7 +183,8 @@ class Session:
 
     def begin_training(self, call: FitCall, collecting_seconds: float, preparation_seconds: float | None) -> None:
         """Everything is collected; the first epoch is about to begin."""
-        batches = self.attempt("timing", lambda: self.clock.begin_training(call.epoch_iterator)) or {}
+        self.attempt("telemetry", lambda: self.telemetry.begin_stage("training"), layout.TELEMETRY)
+        batches = self.attempt("timing", lambda: self.clock.begin_training(call)) or {}
         self.say(
             "training_began",
             phase=self.phase,
@@ -233,6 +239,7 @@ class Session:
         self.is_training = True
         exits.register(self)
         self._say_status(status="running")
+        self.attempt("telemetry", lambda: self.telemetry.begin(self.phase, "training"), layout.TELEMETRY)
 
     def complete_phase(self, model: Any, stop_reason: StopReason, early_stopping: dict[str, Any] | None) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
@@ -240,8 +247,10 @@ class Session:
             if self._is_closed:
                 return
             self._go_on()
+            self.attempt("telemetry", lambda: self.telemetry.begin_stage("saving"), layout.TELEMETRY)
             self.attempt("weight changes", lambda: self.changes.end_phase(model))
             self.save(model, ends_phase=True)
+            self._write_telemetry()  # before the journal says that the phase is complete: it must be there then
             self.is_training = False
             stopping = {"early_stopping": early_stopping} if early_stopping else {}
             self._say_status(status="complete", stop_reason=stop_reason, **stopping)
@@ -288,10 +297,14 @@ class Session:
         self.wait_for_background()
         self.attempt("weight changes", self.changes.close)
         self.write_pending()
+        self._write_telemetry()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
         self.attempt("seal", lambda: seal(self.run, self.journal, self.options.report))
         self.let_go()
+
+    def _write_telemetry(self) -> None:
+        self.attempt("telemetry", self.telemetry.write, layout.TELEMETRY)
 
     def let_go(self) -> None:
         """Nothing is to be done when the process ends, once the archive is sealed and nothing waits."""
@@ -322,6 +335,7 @@ class Session:
         if not self.is_training or os.getpid() != self._process_id:
             return
         self.is_training = False
+        self.attempt("telemetry", self.telemetry.stop, layout.TELEMETRY)
         part = exception_part(error, on_its_way=True)
         if isinstance(error, exits.Terminated):
             part = part.model_copy(update={"type": "SystemExit", "message": "terminated by SIGTERM"})

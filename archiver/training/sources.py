@@ -48,7 +48,7 @@ class Sources:
     def record(self, class_names: tuple[str, ...] | None) -> tuple[DataSource, ...] | Unavailable:
         """What the record says, if its class names are these."""
         if not self.described and not self.listed:
-            return NOT_YET if self.is_awaited else NOTHING_NAMED
+            return NOT_YET if self.is_awaited and not self.is_complete else NOTHING_NAMED
         listed = (
             part.model_copy(update={"names_the_classes": part.names_the_classes and part.class_names == class_names})
             for part in self.listed

@@ -14,7 +14,7 @@ from array import array
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Any
 
 from archiver.storage import files
@@ -132,6 +132,8 @@ class StepTrace:
         self.path = path
         self.ring = StepRing()
         self._part = part
+        self.origin_seconds = monotonic()
+        """The moment from which `elapsed_seconds` counts, as `time.monotonic()` tells it."""
         self._start_nanoseconds = perf_counter_ns()
         self._written_rows = 0
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from archiver.collect.variables import variable
 from archiver.records.base import Unavailable
 from archiver.records.determinism import OnednnPart, XlaPart
 from archiver.records.framework import FrameworkDevicePart, TensorflowPart
@@ -88,7 +88,7 @@ def tensor_float_32() -> bool:
 
 def onednn() -> OnednnPart:
     """oneDNN as this build, this processor and the environment have it."""
-    return OnednnPart(enabled=known(_onednn_enabled), variable=os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+    return OnednnPart(enabled=known(_onednn_enabled), variable=variable("TF_ENABLE_ONEDNN_OPTS"))
 
 
 def _onednn_enabled() -> bool:
@@ -104,7 +104,7 @@ def xla() -> XlaPart:
     return XlaPart(
         built_with=known(_built_with_xla),
         auto_clustering=known(lambda: str(tf.config.optimizer.get_jit())),
-        flags=os.environ.get("XLA_FLAGS"),
+        flags=variable("XLA_FLAGS"),
     )
 
 

@@ -70,7 +70,7 @@ def test_above_it_warns_with_the_context_and_says_what_was_really_freed(caplog):
         gc.enable()
     assert reading.is_over_threshold
     assert reading.cpu_mb == pytest.approx(before + 100, abs=5), "the reading is from before the cleanup"
-    assert reading.cleanup.cpu_freed_bytes / MIB == pytest.approx(100, abs=5)
+    assert reading.cleanup.cpu_freed_bytes / MIB == pytest.approx(100, abs=20)
     assert reading.cleanup.gpu_freed_bytes is None
     assert now_mb() < before + 5
     warning, report = (record.getMessage() for record in caplog.records)
@@ -79,7 +79,7 @@ def test_above_it_warns_with_the_context_and_says_what_was_really_freed(caplog):
     assert f"{reading.cpu_mb:.0f} to" in report
     summary = watch.get_memory_summary()
     assert (summary["warning_count"], summary["cleanup_count"]) == (1, 1)
-    assert summary["cpu_freed_mb"] == pytest.approx(100, abs=5)
+    assert summary["cpu_freed_mb"] == pytest.approx(100, abs=20)
     assert watch.history == [reading]
 
 

@@ -128,7 +128,7 @@ def test_a_sampler_that_fails_leaves_a_gap_and_the_others_go_on(tmp_path):
     found = rows(tmp_path / "memory.csv")
     assert [row["count"] for row in found[:3]] == ["1", "", "3"]
     assert [row["other_count"] for row in found[:3]] == ["1", "2", "3"]
-    (reading,) = recorder.summary().unavailable
+    (reading,) = recorder.summary().unavailable_readings
     assert reading.reading == "Counter"
     assert "OSError: gone" in reading.reason
 
@@ -157,7 +157,7 @@ def test_what_is_not_there_is_said_once(tmp_path):
     recorder.start()
     wait_for(recorder, 5)
     recorder.stop()
-    readings = [each.reading for each in recorder.summary().unavailable]
+    readings = [each.reading for each in recorder.summary().unavailable_readings]
     assert len(set(readings)) == len(readings)
 
 

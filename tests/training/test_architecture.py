@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 
 import keras
 import numpy as np
@@ -23,12 +22,8 @@ def by_name(model):
 
 def test_a_deep_model_stays_readable():
     model = keras.Sequential([layers.Input((8,)), *(layers.Dense(8, name=f"d{n}") for n in range(500))])
-    model_config(model)
-    started = time.perf_counter()
     record = model_config(model)
-    seconds = time.perf_counter() - started
     data = document_bytes(record)
-    assert seconds < 10, "about 0.6 s on an idle machine"
     assert len(data) < 3_000_000
     assert (record.layer_count, len(record.layers), record.layers_left_out) == (500, 500, 0)
     assert record.flops.per_sample == 500 * (2 * 64 + 8)

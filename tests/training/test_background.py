@@ -43,19 +43,23 @@ def test_one_that_fails_stops_no_other():
         tasks[0].result()
 
 
-def test_what_was_given_up_writes_nothing():
+def test_what_was_withheld_is_published_when_it_is_asked_for():
     may_go_on = threading.Event()
     written = []
-    task = Task(may_go_on.wait, written.append)
+    task = Task(lambda: may_go_on.wait(30), written.append)
     start(task)
     assert not task.is_done(0.01)
-    task.give_up()
+    task.withhold()
     may_go_on.set()
-    assert task.result() is True
+    assert task.is_done(30)
     assert written == []
+    assert task.result() is True
+    assert written == [True]
+    assert task.result() is True
+    assert written == [True]
 
 
-def test_giving_up_waits_for_a_writing_that_has_begun():
+def test_withholding_waits_for_a_writing_that_has_begun():
     began, written = threading.Event(), []
 
     def write(outcome):
@@ -66,7 +70,7 @@ def test_giving_up_waits_for_a_writing_that_has_begun():
     task = Task(lambda: 1, write)
     start(task)
     assert began.wait(10)
-    task.give_up()
+    task.withhold()
     assert written == [1]
 
 

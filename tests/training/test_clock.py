@@ -67,6 +67,15 @@ def test_where_the_time_of_an_epoch_goes(napped):
         assert total > train + validation + NAP_SECONDS
 
 
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_samples_of_array_batches(tmp_path, drop_remainder):
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    x, y = small.arrays(50)
+    data = archiver.data.array_batches(x, y, batch_size=8, seed=0, drop_remainder=drop_remainder)
+    model().fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[archive])
+    assert records(archive)[2].sample_count == 2 * (48 if drop_remainder else 50)
+
+
 def test_the_parts_make_the_whole(napped):
     archive, seconds = napped
     _, results, phase = records(archive)
@@ -129,6 +138,30 @@ def test_a_data_set_of_batches_of_one_size(tmp_path):
     data = tf.data.Dataset.from_tensor_slices(small.arrays(50)).batch(8, drop_remainder=True)
     model().fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[archive])
     assert records(archive)[2].sample_count == 2 * 48
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        x, y = small.arrays(8, index)
+        return x, y
+
+
+def generated():
+    for index in range(12):
+        yield small.arrays(8, index)
+
+
+@pytest.mark.parametrize("data", [lambda: Batches(), generated], ids=["pydataset", "generator"])
+def test_data_that_do_not_tell_their_batch_size(data, tmp_path):
+    archive = archiver.RunArchiver(tmp_path, name="a")
+    model().fit(data(), epochs=2, steps_per_epoch=6, shuffle=False, verbose=0, callbacks=[archive])
+    history, _, phase = records(archive)
+    assert history.step_counts == (6, 6)
+    assert [event for event in archive.run.journal.read().events if event.event == "step_failed"] == []
+    assert phase.sample_count == 96 or "batch size" in phase.sample_count.unavailable
 
 
 def test_archiver_fit_knows_when_fit_began(tmp_path):

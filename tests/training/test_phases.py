@@ -547,9 +547,12 @@ def test_test_data(
     assert test.metrics == pytest.approx(truth, rel=1e-5)
     assert (test.sample_count, test.weights_digest) == (20, weights_digest(model.weights))
     with np.load(run.path / str(test.predictions_file)) as stored:
-        (predictions,) = (stored[name] for name in stored.files)
-    np.testing.assert_allclose(predictions, model.predict(X_TEST, verbose=0), rtol=1e-5)
-    assert details(run, "evaluated") == [{"metrics": test.metrics, "weights_digest": test.weights_digest}]
+        assert set(stored.files) == {"output", "target", *weights}
+        np.testing.assert_array_equal(stored["target"], Y_TEST)
+        np.testing.assert_allclose(stored["output"], model.predict(X_TEST, verbose=0), rtol=1e-5)
+    (evaluated,) = details(run, "evaluated")
+    assert evaluated.pop("seconds") == run.read(layout.RESULTS).timing.testing_seconds > 0
+    assert evaluated == {"metrics": test.metrics, "weights_digest": test.weights_digest}
     assert_whole(run)
 
 

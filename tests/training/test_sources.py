@@ -184,7 +184,7 @@ def test_a_later_phase_keeps_what_is_known(tmp_path, monkeypatch):
     (tmp_path / "data.csv").unlink()
     model.fit(x, y, epochs=1, verbose=0, callbacks=[archive])
     second = archive.run.read(layout.DATASET_STATS)
-    assert set(second.splits) == {"train", "train_2"}
+    assert set(second.splits) == {"train", "train_phase_1"}
     assert second.source_files == first.source_files
 
 

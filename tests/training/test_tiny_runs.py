@@ -37,7 +37,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Run:
     model.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     folder = tmp_path_factory.mktemp("real")
     (folder / "notes.txt").write_text("notes")
-    archive = archiver.RunArchiver(folder, name="tiny", class_names=["even", "odd"], tags=["a"], notes="b")
+    archive = archiver.RunArchiver(
+        folder, name="tiny", class_names=["even", "odd"], tags=["a"], notes="b", sampling_hertz=50
+    )
     archive.add_file(folder / "notes.txt")
     archive.log("answer", 42)
     grows = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=epoch + 1.0))
@@ -55,7 +57,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def files_of(run: Run) -> set[str]:
-    varying = (layout.SOURCE_FILES, layout.PATCH)
+    varying = (layout.SOURCE_FILES, layout.PATCH, layout.TEMPERATURE_TRACE)
     paths = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     return {path for path in paths if not any(entry.matches(path, run.name) for entry in varying)}
 
@@ -89,7 +91,7 @@ def test_the_same_files_and_the_same_events(real: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file", [
         layout.RESULTS, layout.TEST_SCORES, layout.HISTORY, layout.WEIGHTS, layout.CHECKPOINT_STATE,
-        layout.OPTIMIZER_CONFIG, layout.DATASET_STATS,
+        layout.OPTIMIZER_CONFIG, layout.DATASET_STATS, layout.TELEMETRY,
     ],
     ids=lambda file: file.record.KIND,
 )  # fmt: skip

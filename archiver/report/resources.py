@@ -1,0 +1,121 @@
+"""What the report says of the machine: use of memory and processors by phase, cooling breaks, alerts, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archiver.archive.run import Run
+from archiver.records.base import Unavailable
+from archiver.records.telemetry import (
+    ColumnSummary,
+    CoolingSummary,
+    GuardEvent,
+    PhaseTelemetry,
+    PhaseUse,
+    SamplingPart,
+    Telemetry,
+    UnavailableReading,
+)
+
+FIGURES = {
+    "memory": "Memory over time",
+    "utilisation": "Use of processors over time",
+    "temperature": "Temperatures over time",
+}
+MAXIMAL_ROWS = 30
+MAXIMAL_REASONS = 10
+
+
+@dataclass(frozen=True)
+class UseRow:
+    """One stage of one call of `fit`. None: not measured."""
+
+    phase: int
+    """From 1."""
+    stage: str
+    seconds: float
+    peak_rss_bytes: int
+    mean_cpu_percent: float | None
+    largest_gpu_bytes: float | None
+    mean_gpu_percent: float | None
+    largest_celsius: float | None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the template gets."""
+
+    telemetry: Telemetry
+    peak_rss_bytes: int | None
+    share_percent: float | None
+    """The peak, of what the process could have at most."""
+    rows: tuple[UseRow, ...]
+    left_out_count: int
+    cooling: tuple[tuple[int, CoolingSummary], ...]
+    """(phase from 1, its breaks)."""
+    alerts: tuple[tuple[int, GuardEvent], ...]
+    figures: tuple[tuple[str, str], ...]
+    """(path, what it shows)."""
+    unavailable: tuple[UnavailableReading, ...]
+
+
+def resources(run: Run, telemetry: Telemetry | None) -> Resources | None:
+    """What the report says; None where nothing was recorded."""
+    if telemetry is None:
+        return None
+    peak = telemetry.peak_rss_bytes if isinstance(telemetry.peak_rss_bytes, int) else None
+    rows = [row for phase in telemetry.phases for row in _rows(phase)]
+    numbered = [(each.phase + 1, each) for each in telemetry.phases]
+    return Resources(
+        telemetry=telemetry,
+        peak_rss_bytes=peak,
+        share_percent=None if peak is None else 100 * peak / max(1, telemetry.machine_memory_bytes),
+        rows=tuple(rows[:MAXIMAL_ROWS]),
+        left_out_count=max(0, len(rows) - MAXIMAL_ROWS),
+        cooling=tuple((n, each.cooling) for n, each in numbered if not isinstance(each.cooling, Unavailable)),
+        alerts=tuple((n, event) for n, each in numbered for event in _events(each)),
+        figures=tuple((path, what) for path, what in _figures() if (run.path / path).is_file()),
+        unavailable=_unavailable(telemetry)[:MAXIMAL_REASONS],
+    )
+
+
+def _figures() -> Iterator[tuple[str, str]]:
+    yield from ((f"figures/{name}.svg", what) for name, what in FIGURES.items())
+
+
+def _events(phase: PhaseTelemetry) -> tuple[GuardEvent, ...]:
+    return () if isinstance(phase.guard, Unavailable) else phase.guard.events
+
+
+def _unavailable(telemetry: Telemetry) -> tuple[UnavailableReading, ...]:
+    parts = [each.sampling for each in telemetry.phases if isinstance(each.sampling, SamplingPart)]
+    return parts[-1].unavailable_readings if parts else ()
+
+
+def _rows(phase: PhaseTelemetry) -> Iterator[UseRow]:
+    if isinstance(phase.sampling, SamplingPart):
+        yield from (_row(phase.phase + 1, use) for use in phase.sampling.phases)
+
+
+def _row(phase: int, use: PhaseUse) -> UseRow:
+    columns = {each.column: each for each in use.columns}
+    gpus = {name: each for name, each in columns.items() if name.startswith("gpu_")}
+    celsius = [columns["cpu_celsius"]] if "cpu_celsius" in columns else []
+    celsius += [each for name, each in gpus.items() if name.endswith("_celsius")]
+    busy = [each for name, each in gpus.items() if name.endswith("_utilisation_percent") and "memory" not in name]
+    used = [each for name, each in gpus.items() if name.endswith("_used_bytes")]
+    return UseRow(
+        phase=phase,
+        stage=use.phase,
+        seconds=use.duration_seconds,
+        peak_rss_bytes=use.peak_rss_bytes,
+        mean_cpu_percent=columns["cpu_percent"].mean if "cpu_percent" in columns else None,
+        largest_gpu_bytes=_largest(used),
+        mean_gpu_percent=max((each.mean for each in busy), default=None),
+        largest_celsius=_largest(celsius),
+    )
+
+
+def _largest(columns: list[ColumnSummary]) -> float | None:
+    return max((each.maximum for each in columns), default=None)
