@@ -278,7 +278,7 @@ def test_the_document_is_the_same_when_made_again(gallery):
 MEASURE = """
 import sys, time
 from archiver import Run
-from archiver.report.drawing import FIGURES
+from archiver.report.drawing import FIGURES, FIGURES_OF_TRACES
 from archiver.report.context import read_records
 from archiver.report.report import ReportOptions, render
 
@@ -286,6 +286,7 @@ run = Run.open(sys.argv[1])
 began = time.process_time()
 records = read_records(run)
 drawn = [draw(records) for draw in FIGURES.values()]
+drawn += [draw(run, records) for draw in FIGURES_OF_TRACES.values()]
 render(run, ReportOptions())
 print(time.process_time() - began)
 """
