@@ -42,7 +42,15 @@ def render_page(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
     page: str = (
         _environment()
         .get_template("README.html.j2")
-        .render(title=title, style=style, script=script, script_hash=_csp_hash(script), contents=contents, body=body)
+        .render(
+            title=title,
+            style=style,
+            script=script,
+            script_hash=_csp_hash(script),
+            style_hash=_csp_hash(f"\n{style}\n"),
+            contents=contents,
+            body=body,
+        )
     )
     return page
 
@@ -56,7 +64,10 @@ def fill_page(page: str, lines: Sequence[InventoryLine]) -> str:
 
 
 def _rendered(parser: Any, tokens: Any) -> str:
-    """Wide tables scroll by themselves."""
+    """Wide tables scroll by themselves; numbers stand on the right by a class: the page allows no styles in tags."""
+    for token in tokens:
+        if token.attrs.pop("style", None) == "text-align:right":
+            token.attrSet("class", "number")
     html: str = parser.renderer.render(tokens, parser.options, {})
     return html.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
 
@@ -88,7 +99,7 @@ def _environment() -> Any:
 def _parser() -> Any:
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "xhtmlOut": False}).enable("table")
     ends_paragraphs: Any = {"alt": ["paragraph", "blockquote", "list"]}
     parser.block.ruler.before("paragraph", "fold", _fold_rule, ends_paragraphs)
     parser.block.ruler.before("paragraph", "mark", _mark_rule, ends_paragraphs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ def sources_of_variation(train_config: Any) -> list[str]:
     return list(found)
 
 
-def _row(what: str, held: list[str], obstacles: list[str]) -> Requirement:
+def _row(what: str, held: Sequence[str], obstacles: Sequence[str]) -> Requirement:
     return Requirement(what, Safe("; ".join(held) or "nothing"), Safe("; ".join(obstacles)) or NOTHING)
 
 
@@ -51,7 +52,7 @@ def _code(records: dict[str, Any]) -> Requirement:
             obstacles.append(f"{counted(source.left_out_count, 'file')} left out")
     repository: Any = known(git.repository) if git is not None else None
     commit = known(repository.commit) if repository is not None else None
-    if commit is not None:
+    if repository is not None and commit is not None:
         branch = known(repository.branch)
         held.append(f"commit `{commit.hash[:12]}`" + (f" of branch {markdown_text(branch, 80)}" if branch else ""))
         held += _patches(repository)

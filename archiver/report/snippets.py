@@ -233,7 +233,13 @@ def _checkout(run: Run, git: Any) -> str | None:
     commit = known(repository.commit) if repository is not None else None
     remotes = known(repository.remotes, ()) if repository is not None else ()
     urls = [remote.url for remote in remotes if remote.url and _SAFE_URL.fullmatch(remote.url)]
-    if commit is None or not urls or known(repository.on_remote) is not True or urls[0].startswith("-"):
+    if (
+        repository is None
+        or commit is None
+        or not urls
+        or known(repository.on_remote) is not True
+        or urls[0].startswith("-")
+    ):
         return None
     lines = [f"git clone --quiet {shlex.quote(urls[0])} ../code", f"git -C ../code checkout --quiet {commit.hash}"]
     if run.has(layout.PATCH):

@@ -1,6 +1,8 @@
 """What templates get is documented name by name, and a folder of templates takes the place of ours."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,12 @@ def test_a_run_without_any_record_still_gets_a_report(tmp_path):
     text = render_readme(run)
     assert text.startswith("---\nlicense: unknown\n")
     assert "\n# tiny\n" in text
+
+
+def test_making_a_report_costs_nothing_before_it_is_made():
+    code = (
+        "import sys, archiver.sealing, archiver.report.report, archiver.report.context\n"
+        "heavy = {'jinja2', 'markdown_it', 'matplotlib', 'pygments', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,9 +22,12 @@ def calibration_curve(calibration: CalibrationPart) -> bytes | None:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        axes.annotate("perfect", (0.03, 0.03), (6, 16), textcoords="offset points", color=MUTED, fontsize=8, rotation=0)
+        axes.annotate(
+            "perfect", (0.05, 0.05), (-4, 4), textcoords="offset points", color=MUTED, fontsize=8, rotation=45,
+            rotation_mode="anchor",
+        )  # fmt: skip
         x, y = [each.confidence for each in bins], [each.accuracy for each in bins]
-        axes.plot(x, y, color=BLUE, linewidth=1.2)
+        axes.plot(x, y, color=BLUE, linewidth=0.9, alpha=0.5)
         axes.scatter(x, y, s=[18 + 260 * each.count / total for each in bins], color=BLUE, zorder=3, clip_on=False)
         axes.set_xlim(0, 1.03)
         axes.set_ylim(0, 1.06)

@@ -1,0 +1,30 @@
+"""The examples run as they stand, and what they write is whole."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archiver
+from archiver import layout
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize(
+    ("script", "run", "phases", "headline"),
+    [
+        ("transfer_learning.py", "digits5to9_cnn_transfer", 2, "inputs into 5 classes. Test accuracy"),
+        ("diabetes_regression.py", "diabetes_mlp_cosine", 1, "**Regression of 10 inputs. Test mean absolute error"),
+    ],
+)
+def test_an_example_runs(tmp_path, script, run, phases, headline):
+    command = [sys.executable, str(EXAMPLES / script), "--root", str(tmp_path / "runs"), "--epochs", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = archiver.Run.open(tmp_path / "runs" / f"{run}_models")
+    archiver.verify(found.path, deep=True).raise_for_findings()
+    assert len(found.read(layout.HISTORY).phases) == phases
+    assert headline in found.path_of(layout.README).read_text(encoding="utf-8")
+    assert str(found.path_of(layout.README_HTML)) in done.stdout
