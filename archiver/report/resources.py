@@ -17,12 +17,8 @@ from archiver.records.telemetry import (
     Telemetry,
     UnavailableReading,
 )
+from archiver.report.markdown import format_bytes
 
-FIGURES = {
-    "memory": "Memory over time",
-    "utilisation": "Use of processors over time",
-    "temperature": "Temperatures over time",
-}
 MAXIMAL_ROWS = 30
 MAXIMAL_REASONS = 10
 
@@ -75,13 +71,19 @@ def resources(run: Run, telemetry: Telemetry | None) -> Resources | None:
         left_out_count=max(0, len(rows) - MAXIMAL_ROWS),
         cooling=tuple((n, each.cooling) for n, each in numbered if not isinstance(each.cooling, Unavailable)),
         alerts=tuple((n, event) for n, each in numbered for event in _events(each)),
-        figures=tuple((path, what) for path, what in _figures() if (run.path / path).is_file()),
+        figures=tuple((path, what) for path, what in _figures(peak, rows) if (run.path / path).is_file()),
         unavailable=_unavailable(telemetry)[:MAXIMAL_REASONS],
     )
 
 
-def _figures() -> Iterator[tuple[str, str]]:
-    yield from ((f"figures/{name}.svg", what) for name, what in FIGURES.items())
+def _figures(peak: int | None, rows: list[UseRow]) -> Iterator[tuple[str, str]]:
+    """Paths, and what each shows in words."""
+    most = f": at most {format_bytes(peak)} in the process" if peak is not None else " of process and machine"
+    yield "figures/memory.svg", f"Memory over time{most}"
+    yield "figures/utilisation.svg", "Use of processors over time, in per cent of a core"
+    hottest = max((row.largest_celsius for row in rows if row.largest_celsius is not None), default=None)
+    warmth = f": at most {hottest:.0f} °C" if hottest is not None else " of the machine's sensors"
+    yield "figures/temperature.svg", f"Temperatures over time{warmth}"
 
 
 def _events(phase: PhaseTelemetry) -> tuple[GuardEvent, ...]:
