@@ -49,7 +49,8 @@ def _learning_curves(records: dict[str, Any]) -> str:
             parts.append(f"{markdown_text(name, 60)} {values}")
     epochs = f" over {counted(results.epoch_count, 'epoch')}" if results is not None else ""
     best = known(results.best_epoch) if results is not None else None
-    marked = f"; the best epoch, {best.epoch + 1}, is marked" if best is not None else ""
+    phase = f" of phase {best.phase + 1}" if best is not None and results.phase_count > 1 else ""
+    marked = f"; the best epoch, {best.epoch + 1}{phase}, is marked" if best is not None else ""
     return f"Learning curves{epochs}: {', '.join(parts[: 2 * MAXIMAL_METRICS]) or 'no finite values'}{marked}"
 
 

@@ -23,6 +23,7 @@ from archiver.report.markdown import (
     short_name,
 )
 from archiver.report.notes import joined
+from archiver.report.resource_table import use_table
 
 
 def render_readme(run: Run, templates: Path | None = None) -> str:
@@ -64,6 +65,7 @@ def _environment(templates: Path | None) -> Any:
         "short_name": short_name,
         "folded": folded,
         "joined": joined,
+        "use_table": use_table,
         "worst_first": worst_first,
         "safe": Safe,
     }
