@@ -203,12 +203,13 @@ def stopped(step: Step, run: Run, journal: Journal, disk: Disk) -> bool:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("stop", ["kill", "full"])
 def test_stop_points_of_a_first_phase(stop: Stop, starts: dict[str, Run], tmp_path: Path) -> None:
     """Among them those at which nothing is known yet but the name."""
     with Disk() as counting:
         add_phase(copied(starts["claimed"], tmp_path / "count"))
-    share = campaign(9, 1)
+    share = campaign(19, 1)
     points = stop_points(counting.changes, stop)[::share]
     assert len(points) > 100 // share
     for at in points:
@@ -233,13 +234,14 @@ SCENARIOS = [("ended", "finish"), ("tested", "change"), ("sealed", "next_phase")
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("start", "name"), SCENARIOS, ids=[f"{start}-{name}" for start, name in SCENARIOS])
 @pytest.mark.parametrize("stop", ["kill", "torn", "full", "broken_once"])
 def test_every_stop_point(start: str, name: str, stop: Stop, starts: dict[str, Run], tmp_path: Path) -> None:
     step = STEPS[name]
     with Disk() as counting:
         step(copied(starts[start], tmp_path / "count"), Journal(tmp_path / "count"))
-    points = stop_points(counting.changes, stop)[:: campaign(3, 1) if name == "next_phase" else 1]
+    points = stop_points(counting.changes, stop)[:: campaign(7 if name == "next_phase" else 2, 1)]
     assert len(points) > 5
     ends = [stopped_there(step, starts[start], tmp_path, Disk(stop, at)) for at in points]
     assert not all(ends)
@@ -295,6 +297,7 @@ rows = st.lists(
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("start", ["ended", "sealed", "tested", "failed", "killed", "killed_later"])
 @settings(
     max_examples=campaign(6, 250),
