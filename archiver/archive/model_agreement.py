@@ -56,9 +56,9 @@ def _unequal(pointer: str, received: int, expected: int, where: str) -> Iterator
 def _faults_of_phases(weights: WeightsTable, journal: JournalContents) -> Iterator[Fault]:
     """Of a phase that was completed the journal tells what was saved; a kill may come between the table and that."""
     saved = events_named(journal, "models_saved")
-    digests = {(event.details.get("phase"), event.details.get("weights_digest")) for event in saved}
+    digests = [(event.details.get("phase"), event.details.get("weights_digest")) for event in saved]
     ends = (event.details for event in events_named(journal, "status"))
-    completed = {details.get("phase") for details in ends if details.get("status") == "complete"}
+    completed = [details.get("phase") for details in ends if details.get("status") == "complete"]
     for position, part in enumerate(weights.phases):
         pointer = f"/phases/{position}"
         final = part.final_weights_digest
