@@ -38,7 +38,8 @@ def front_matter(records: dict[str, Any], name: str) -> Safe:
 
 
 def _text(value: object) -> str:
-    return json.dumps(printable(str(value))[:_MAXIMAL_TEXT], ensure_ascii=False)
+    text = json.dumps(printable(str(value))[:_MAXIMAL_TEXT], ensure_ascii=False)
+    return text.replace("<", "\\u003c")  # so that no mark and no tag stands there, whoever reads it
 
 
 def _license(run: Any) -> list[str]:

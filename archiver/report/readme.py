@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,5 +84,8 @@ def render_without_records(run: Run) -> str:
 
 
 def fill_inventory(report: str, lines: Sequence[InventoryLine]) -> str:
-    """The report with its inventory in place of the mark."""
-    return report.replace(INVENTORY_MARK, inventory_table(lines)).replace(SUMMARY_MARK, inventory_summary(lines))
+    """The report with its inventory in place of the marks, where these stand alone on a line: elsewhere, as in code or
+    in the front matter, they are somebody's text."""
+    for mark, text in ((INVENTORY_MARK, inventory_table(lines)), (SUMMARY_MARK, inventory_summary(lines))):
+        report = re.sub(f"^{re.escape(mark)}$", lambda _: text, report, flags=re.MULTILINE)  # noqa: B023
+    return report

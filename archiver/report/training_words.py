@@ -96,8 +96,8 @@ def _validation(phase: Any, _part: Any) -> str:
     part = known(phase.validation)
     if part is None or part.source == "none":
         return "none" if part is not None else ""
-    share = f" of {format_number(100 * part.split)} %" if part.split is not None else ""
-    return f"{part.source.replace('_', ' ').replace('validation ', '')}{share}".replace("data", "data of its own")
+    share = f"{format_number(100 * part.split)} % of the training data" if part.split is not None else "a split"
+    return {"validation_data": "data of its own", "validation_split": share}[part.source]
 
 
 def _weights(phase: Any, _part: Any) -> str:
