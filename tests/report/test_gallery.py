@@ -275,30 +275,6 @@ def test_the_document_is_the_same_when_made_again(gallery):
     assert textwrap.dedent(markdown(run)) == markdown(run)
 
 
-MEASURE = """
-import sys, time
-from archiver import Run
-from archiver.report.drawing import FIGURES, FIGURES_OF_TRACES
-from archiver.report.context import read_records
-from archiver.report.report import ReportOptions, render
-
-run = Run.open(sys.argv[1])
-began = time.process_time()
-records = read_records(run)
-drawn = [draw(records) for draw in FIGURES.values()]
-drawn += [draw(run, records) for draw in FIGURES_OF_TRACES.values()]
-render(run, ReportOptions())
-print(time.process_time() - began)
-"""
-
-
-def test_figures_and_documents_take_little_time(gallery):
-    """Processor time of a fresh process, with the imports of matplotlib, Jinja and pygments; 1 s on an idle core."""
-    command = [sys.executable, "-c", MEASURE, str(gallery["classifier"])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 3
-
-
 def test_the_same_run_has_figures_of_the_same_bytes(gallery):
     from archiver.report.context import read_records
     from archiver.report.drawing import FIGURES
