@@ -175,10 +175,13 @@ def _modules(modules: dict[Any, Any]) -> Iterator[SourceFile]:
 
 
 def _file_of(module: Any) -> str | None:
-    # Asking a lazy module for an attribute would import it.
+    # Asking a lazy module for an attribute would import it; some that call themselves modules have no dictionary.
     if not isinstance(module, ModuleType):
         return None
-    file = object.__getattribute__(module, "__dict__").get("__file__")
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:
+        return None
     return file if isinstance(file, str) else None
 
 

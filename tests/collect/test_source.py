@@ -8,12 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import archiver
+from archiver.collect import source_files
 from archiver.collect.source import SourceLimits, copy_source, find_source, looks_secret
 from archiver.collect.source_files import is_installed, is_source_name, project_root
 from archiver.records.base import Unavailable
@@ -455,3 +457,18 @@ def test_the_folder_was_removed(project: Path, tmp_path: Path) -> None:
         + COPY.replace('Path("runs/x_models").absolute()', f"Path({str(project / 'runs/x_models')!r})")
     )
     assert run(project, str(project / "train.py")).entry == "environment/source/train.py"
+
+
+def test_what_calls_itself_a_module_and_has_no_dictionary() -> None:
+    """The libraries of cffi are such."""
+
+    class Library:
+        __slots__ = ()
+
+        @property
+        def __class__(self) -> type:
+            return types.ModuleType
+
+    assert isinstance(Library(), types.ModuleType)
+    assert source_files._file_of(Library()) is None
+    assert source_files._file_of(types) == types.__file__
