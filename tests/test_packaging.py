@@ -88,4 +88,5 @@ def test_a_run_can_be_finished_with_the_wheel_alone(python, tmp_path):
     result = run(python, "finalize", str(archive.path), folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert run(python, "verify", "--deep", str(archive.path), folder=tmp_path).returncode == 0
-    assert (archive.path / "README.md").read_text(encoding="utf-8").startswith("# tiny")
+    assert "\n# tiny\n" in (archive.path / "README.md").read_text(encoding="utf-8")
+    assert (archive.path / "README.html").exists()
