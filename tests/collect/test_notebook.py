@@ -59,7 +59,7 @@ def typed(folder: Path, cells: list[str], **variables: str) -> subprocess.Comple
 
 def test_a_training_typed_into_ipython(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("RATE = 0.01\n")
-    completed = typed(tmp_path, CELLS, __vsc_ipynb_file__="/work/digits.ipynb")
+    completed = typed(tmp_path, CELLS, __vsc_ipynb_file__="/notebooks/digits.ipynb")
     assert "afterwards" in completed.stdout, completed.stdout + completed.stderr
     run = Run.open(tmp_path / "runs" / "a_models")
     assert archiver.verify(run.path).is_whole
@@ -67,7 +67,7 @@ def test_a_training_typed_into_ipython(tmp_path: Path) -> None:
     assert record.entry == "environment/source/notebook_cells.py"
     assert record.notebook is not None
     assert (record.notebook.cells, record.notebook.cell_count) == (record.entry, 7)
-    assert (record.notebook.notebook, record.notebook.redacted) == ("/work/digits.ipynb", True)
+    assert (record.notebook.notebook, record.notebook.redacted) == ("/notebooks/digits.ipynb", True)
     assert {part.path: part.role for part in record.files} == {
         "environment/source/notebook_cells.py": "cells",
         "environment/source/helper.py": "module",
