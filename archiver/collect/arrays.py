@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archiver.collect.numbers import Array, Moments, as_float64, is_real, little_endian, raw_bytes
 from archiver.records.base import Unavailable
 from archiver.records.dataset import ArrayPart
 
@@ -17,16 +18,9 @@ BLOCK_BYTES = 1 << 20
 """Small enough to stay in a core's cache for all that is done with a block, large enough for few calls."""
 SEGMENT_ELEMENTS = 1 << 16
 
-Array = NDArray[Any]
-
 
 class NumberStatistics:
-    """Range, mean, deviation and counts of the numbers of an array that comes in blocks, accumulated in float64.
-
-    Means and squared distances of the parts are joined by the pairwise update of Chan, Golub and LeVeque, "Updating
-    Formulae and a Pairwise Algorithm for Computing Sample Variances" (Stanford STAN-CS-79-773, 1979), which loses no
-    digits where the mean is large beside the deviation.
-    """
+    """Range, mean, deviation and counts of the numbers of an array that comes in blocks."""
 
     def __init__(self, capacity: int = SEGMENT_ELEMENTS) -> None:
         """`capacity`: numbers that are looked at together; the size of the scratch memory."""
@@ -36,9 +30,7 @@ class NumberStatistics:
         self.zeros = 0
         self.minimum = math.inf
         self.maximum = -math.inf
-        self.mean = 0.0
-        self._finite_count = 0
-        self._squared_distances = 0.0
+        self._moments = Moments()
         self._scratch = np.empty(capacity, np.float64)
         self._is_zero = np.empty(capacity, np.bool_)
 
@@ -50,8 +42,7 @@ class NumberStatistics:
                 self._add(flat[start : start + len(self._scratch)])
 
     def _add(self, segment: Array) -> None:
-        values = self._scratch[: segment.size]
-        np.copyto(values, segment, casting="unsafe")
+        values = as_float64(segment, self._scratch)
         is_zero = np.equal(values, 0, out=self._is_zero[: segment.size])
         self.zeros += int(np.count_nonzero(is_zero))
         self.element_count += segment.size
@@ -60,7 +51,7 @@ class NumberStatistics:
             values, low, high = self._take_out_non_finite(values)
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         if values.size:
-            self._join(values)
+            self._moments.add(values)
 
     def _take_out_non_finite(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
         is_missing = np.isnan(values)
@@ -71,16 +62,10 @@ class NumberStatistics:
         self.infinite += numbers.size - finite.size
         return finite, low, high
 
-    def _join(self, values: NDArray[np.float64]) -> None:
-        mean = float(np.add.reduce(values)) / values.size
-        np.subtract(values, mean, out=values)
-        np.multiply(values, values, out=values)
-        difference = mean - self.mean
-        total = self._finite_count + values.size
-        self._squared_distances += float(np.add.reduce(values))
-        self._squared_distances += difference * difference * (self._finite_count * (values.size / total))
-        self.mean += difference * (values.size / total)
-        self._finite_count = total
+    @property
+    def mean(self) -> float:
+        """Of the finite elements; 0 without any."""
+        return self._moments.mean
 
     @property
     def has_range(self) -> bool:
@@ -90,17 +75,12 @@ class NumberStatistics:
     @property
     def finite_count(self) -> int:
         """Elements that are neither NaN nor infinite."""
-        return self._finite_count
+        return self._moments.count
 
     @property
     def standard_deviation(self) -> float:
         """Of the finite elements; 0 without any."""
-        return math.sqrt(self._squared_distances / self._finite_count) if self._finite_count else 0.0
-
-
-def is_real(dtype: np.dtype[Any]) -> bool:
-    """Whether an array of this dtype holds real numbers; those of `ml_dtypes`, such as bfloat16, have the kind V."""
-    return dtype.kind in "biuf" or (dtype.kind == "V" and dtype.names is None and dtype.type is not np.void)
+        return self._moments.standard_deviation
 
 
 class ArrayDescription:
@@ -185,10 +165,4 @@ def blocks(array: Array) -> Iterator[Array]:
     samples = array.reshape(1) if array.ndim == 0 else array
     rows = max(1, BLOCK_BYTES // max(1, samples.nbytes // max(1, len(samples))))
     for start in range(0, len(samples), rows):
-        block = np.ascontiguousarray(samples[start : start + rows])
-        yield block.astype(block.dtype.newbyteorder("<")) if block.dtype.byteorder == ">" else block
-
-
-def raw_bytes(block: Array) -> Any:
-    """The bytes of a contiguous array, without a copy."""
-    return block.reshape(-1).view(np.uint8).data
+        yield little_endian(np.ascontiguousarray(samples[start : start + rows]))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.collect.arrays import raw_bytes
+from archiver.collect.numbers import raw_bytes
 from archiver.records.base import Unavailable
 from archiver.records.dataset import DuplicatesPart
 

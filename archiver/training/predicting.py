@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archiver.collect.data import as_array, named_arrays
+from archiver.collect.numbers import little_endian, raw_bytes
 from archiver.errors import DataError
 from archiver.training.evaluation_data import EvaluationData
-from archiver.training.weights import raw_bytes
 
 Array = NDArray[Any]
 
@@ -107,7 +107,7 @@ class Rows:
 
 
 def _little_endian(array: Array) -> Array:
-    little = array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
+    little = little_endian(array)
     return np.ascontiguousarray(little)
 
 

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from archiver.archive.run import Run
-from archiver.collect.values import Squares, change_squares, is_floating
+from archiver.collect.numbers import Array, is_floating, raw_bytes
+from archiver.collect.values import Squares, change_squares
 from archiver.records.base import Unavailable
 from archiver.records.model import ChangePart, LayerChange, PhaseWeights
 from archiver.storage import files
@@ -77,7 +78,7 @@ class InitialWeights:
         offset = 0
         for variable in model.weights:
             array = weights.to_array(variable)
-            memory[offset : offset + array.nbytes] = weights.raw_bytes(array)
+            memory[offset : offset + array.nbytes] = raw_bytes(array)
             self._places.append(_Place(weakref.ref(variable), array.dtype, array.shape, offset, array.nbytes))
             offset += array.nbytes
 
@@ -105,7 +106,7 @@ class InitialWeights:
         digest: str = self._task.result()
         return digest
 
-    def arrays(self, variables: list[Any]) -> Iterator[tuple[Any, weights.Array]]:
+    def arrays(self, variables: list[Any]) -> Iterator[tuple[Any, Array]]:
         """Each of these variables that was there, with its value then."""
         places = {id(place.variable()): place for place in self._places}
         for variable in variables:
@@ -251,7 +252,7 @@ def _changes(model: Any, kept: InitialWeights, names: Names) -> tuple[ChangePart
     by_layer: dict[int, tuple[str, str, Squares]] = {}
     for index, (variable, initial) in enumerate(kept.arrays(model.weights)):
         final = weights.to_array(variable)
-        if not is_floating(final):
+        if not is_floating(final.dtype):
             continue
         squares = change_squares(initial, final)
         total += squares

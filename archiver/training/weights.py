@@ -10,15 +10,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from archiver.collect.numbers import Array, little_endian, raw_bytes
 from archiver.collect.values import scan
 from archiver.records.model import MeasuredVariable, OptimizerVariable, VariablePart
 from archiver.storage.digests import canonical_json
 from archiver.storage.npz import StoredArray
 from archiver.training.names import Names
-
-Array = NDArray[Any]
 
 
 def to_array(variable: Any) -> Array:
@@ -27,12 +25,7 @@ def to_array(variable: Any) -> Array:
     value = variable.numpy() if hasattr(variable, "numpy") else keras.ops.convert_to_numpy(variable)
     array = np.ascontiguousarray(np.asarray(value))
     array = array.reshape(tuple(variable.shape)) if hasattr(variable, "shape") else array
-    return array.astype(array.dtype.newbyteorder("<")) if array.dtype.byteorder == ">" else array
-
-
-def raw_bytes(array: Array) -> memoryview:
-    """The bytes of a contiguous array, without a copy."""
-    return array.reshape(-1).view(np.uint8).data
+    return little_endian(array)
 
 
 def weights_digest(variables: Iterable[Any]) -> str:

@@ -80,6 +80,7 @@ def details_of(run: Run) -> dict[str, set[frozenset[str]]]:
     return dict(found)
 
 
+@pytest.mark.figures
 def test_the_same_files_and_the_same_events(real: Run, tmp_path: Path) -> None:
     tiny = tiny_run(tmp_path, tested=True, figures=True)
     assert files_of(tiny) == files_of(real)
