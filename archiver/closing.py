@@ -52,7 +52,7 @@ def _kept_test_results(run: Run, results: Results) -> TestResults | Unavailable:
 
 def write_history(run: Run) -> None:
     """Write the metrics of every epoch."""
-    run.write(layout.HISTORY, outcome(run)[0])
+    run.write(layout.HISTORY, build_history(run.journal.read()))
 
 
 def write_results(run: Run, test: TestResults | Unavailable | None = None) -> None:

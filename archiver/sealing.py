@@ -22,6 +22,7 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
 from archiver.records.manifest import FilePart, Metadata
+from archiver.report.context import read_records
 from archiver.report.drawing import draw_figures
 from archiver.report.inventory import InventoryLine
 from archiver.report.report import Report, ReportOptions, plain_report, render
@@ -59,11 +60,11 @@ def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAU
     journal = journal or run.journal
     journal.drop_reserve()
     files.remove_temporaries(run.path)
-    files.remove_empty_folders(run.path)
     check_names(regular_files(run.path))
     _end_unsealing(run, journal)
     _copy_schemas(run)
     made = _report(run, journal, report)
+    files.remove_empty_folders(run.path)
     _excuse_missing(run, journal)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
@@ -169,9 +170,10 @@ def changing(run: Run, journal: Journal | None = None, report: ReportOptions = D
 
 
 def _report(run: Run, journal: Journal, options: ReportOptions) -> Report:
-    draw_figures(run, journal, wanted=options.figures)
+    records = read_records(run)
+    draw_figures(run, records, journal, wanted=options.figures)
     try:
-        return render(run, options)
+        return render(run, records, options)
     except Exception as error:  # noqa: BLE001 - a report that cannot be made must not cost the seal
         record_failure(journal, "report", error)
         return plain_report(run)

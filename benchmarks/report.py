@@ -26,7 +26,7 @@ from archiver.report.report import ReportOptions, render
 run = Run.open(sys.argv[1])
 records = read_records(run)
 drawn = [draw(records) for draw in FIGURES.values()] + [draw(run, records) for draw in FIGURES_OF_TRACES.values()]
-render(run, ReportOptions())
+render(run, records, ReportOptions())
 print(time.perf_counter() - began, time.process_time() - processor)
 """
 

@@ -34,9 +34,8 @@ def read_records(run: Run) -> Records:
     return {entry.record.KIND: _read(run, entry) for entry in layout.RECORD_FILES}
 
 
-def context(run: Run) -> dict[str, Any]:
+def context(run: Run, records: Records) -> dict[str, Any]:
     """What a template gets: the records by kind, and what is derived from them; docs/report.md describes every name."""
-    records = read_records(run)
     return records | _files(run) | _derived(run, records)
 
 

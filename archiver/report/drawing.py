@@ -11,7 +11,7 @@ from archiver.archive.run import Run
 from archiver.records.base import Unavailable
 from archiver.records.dataset import ClassDistribution
 from archiver.records.scores import ClassScores
-from archiver.report.context import Records, read_records
+from archiver.report.context import Records
 from archiver.report.trace_rows import read_trace
 from archiver.report.values import known
 from archiver.storage import files
@@ -21,12 +21,11 @@ MAXIMAL_CLASSES_DRAWN = 200
 """A confusion matrix of more classes would be a grey square of megabytes."""
 
 
-def draw_figures(run: Run, journal: Journal, *, wanted: bool) -> None:
+def draw_figures(run: Run, records: Records, journal: Journal, *, wanted: bool) -> None:
     """Draw every figure that the records have the data for, and remove those of an earlier seal that they have not.
 
     A figure that fails is recorded in the journal, and is missing.
     """
-    records = read_records(run)
     drawings = {name: partial(draw, records) for name, draw in FIGURES.items()}
     drawings |= {name: partial(draw, run, records) for name, draw in FIGURES_OF_TRACES.items()}
     for name, drawing in drawings.items():

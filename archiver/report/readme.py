@@ -11,7 +11,7 @@ from typing import Any
 from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
-from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, context
+from archiver.report.context import INVENTORY_MARK, SUMMARY_MARK, Records, context
 from archiver.report.folding import folded, worst_first
 from archiver.report.inventory import InventoryLine, inventory_summary, inventory_table
 from archiver.report.markdown import (
@@ -27,17 +27,18 @@ from archiver.report.notes import joined
 from archiver.report.resource_table import use_table
 
 
-def render_readme(run: Run, templates: Path | None = None) -> str:
+def render_readme(run: Run, records: Records, templates: Path | None = None) -> str:
     """The report's text; `fill_inventory` completes it when the hashes are known.
 
     Args:
         run: the archive.
+        records: its records.
         templates: a folder whose templates take the place of ours of the same names.
 
     Raises:
         jinja2.TemplateError: the template is at fault.
     """
-    text: str = _environment(templates).get_template("README.md.j2").render(context(run))
+    text: str = _environment(templates).get_template("README.md.j2").render(context(run, records))
     return text
 
 

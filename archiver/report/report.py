@@ -11,6 +11,7 @@ from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.run import Run
 from archiver.errors import ArgumentError
+from archiver.report.context import Records
 from archiver.report.inventory import InventoryLine
 from archiver.report.page import fill_page, render_page
 from archiver.report.readme import fill_inventory, render_readme, render_without_records
@@ -58,13 +59,13 @@ def checked_templates(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def render(run: Run, options: ReportOptions) -> Report:
+def render(run: Run, records: Records, options: ReportOptions) -> Report:
     """The report of a run.
 
     Raises:
         jinja2.TemplateError: a template is at fault.
     """
-    markdown = render_readme(run, options.templates)
+    markdown = render_readme(run, records, options.templates)
     return Report(markdown, render_page(markdown, run.name, _figures(run)))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from archiver import layout
 from archiver.errors import ArgumentError
-from archiver.report.context import context
+from archiver.report.context import context, read_records
 from archiver.report.readme import render_readme
 from archiver.report.report import checked_templates
 from archiver.testing import tiny_run
@@ -20,8 +20,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "report.md"
 def test_every_name_of_the_context_is_documented_and_no_other(tmp_path):
     _, _, section = PAGE.read_text(encoding="utf-8").partition("## What a template gets")
     documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    run = tiny_run(tmp_path)
     assert len(documented) == len(set(documented))
-    assert set(documented) == set(context(tiny_run(tmp_path)))
+    assert set(documented) == set(context(run, read_records(run)))
 
 
 def test_every_filter_is_documented_and_no_other():
@@ -39,7 +40,8 @@ def test_a_template_of_the_users_takes_the_place_of_one_of_ours(tmp_path):
     folder = tmp_path / "mine"
     (folder / "report").mkdir(parents=True)
     (folder / "report" / "machine.md.j2").write_text("## My machine\n\n{{ name }} <b>{{ '<i>' }}</b>\n\n")
-    text = render_readme(tiny_run(tmp_path), checked_templates(folder))
+    run = tiny_run(tmp_path)
+    text = render_readme(run, read_records(run), checked_templates(folder))
     assert "## My machine\n\ntiny <b>&#60;i&#62;</b>\n" in text
     assert "## Training\n" in text
     assert "## Machine\n" not in text
@@ -67,7 +69,7 @@ def test_a_run_without_any_record_still_gets_a_report(tmp_path):
     for path in [*run.path.glob("configs/*"), *run.path.glob("results/*"), *run.path.glob("environment/*.json")]:
         path.unlink()
     run.path_of(layout.WEIGHTS).unlink()
-    text = render_readme(run)
+    text = render_readme(run, read_records(run))
     assert text.startswith("---\nlicense: unknown\n")
     assert "\n# tiny\n" in text
 

@@ -268,10 +268,12 @@ def test_what_the_first_screen_says_of_the_others(gallery):
 
 
 def test_the_document_is_the_same_when_made_again(gallery):
+    from archiver.report.context import read_records
     from archiver.report.readme import render_readme
 
     run = archiver.Run.open(gallery["classifier"])
-    assert render_readme(run) == render_readme(run)
+    records = read_records(run)
+    assert render_readme(run, records) == render_readme(run, records)
     assert textwrap.dedent(markdown(run)) == markdown(run)
 
 

@@ -13,5 +13,5 @@ def _without_figures(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:  # a test may undo its own
         if request.node.get_closest_marker("figures") is None:
             draw = sealing.draw_figures
-            patch.setattr(sealing, "draw_figures", lambda run, journal, wanted: draw(run, journal, wanted=False))
+            patch.setattr(sealing, "draw_figures", lambda *given, wanted: draw(*given, wanted=False))
         yield
