@@ -18,6 +18,7 @@ from archiver.report.notes import notes, pairs
 from archiver.report.reproducibility import checklist, sources_of_variation
 from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
+from archiver.report.source_table import source_table
 from archiver.report.training_words import machine_sentence, timing_sentence, training_table
 from archiver.report.values import is_available
 from archiver.report.verdicts import verdicts
@@ -71,7 +72,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "splits": tables.data_table(stats),
         "array_values": tables.value_table(stats),
         "data_source": pairs(stats.source if stats is not None else None),
-        "source_files": tables.source_table(stats),
+        "source_files": source_table(stats),
         "preprocessing_given": pairs(records["preprocessing"].description if records["preprocessing"] else None),
         "preprocessing_layers": tables.preprocessing_table(records["preprocessing"]),
         "model_facts": tables.model_facts(records),

@@ -9,7 +9,7 @@ from typing import Any
 from archiver.records.scores import ClassScores, Interval
 from archiver.report.headline import score_title
 from archiver.report.markdown import Safe, format_bytes, format_number, markdown_text, short_name
-from archiver.report.values import class_name, is_available, is_finite, known, shape_text, single_shapes, test_scores_of
+from archiver.report.values import class_name, is_finite, known, shape_text, single_shapes, test_scores_of
 
 MAXIMAL_ROWS = 200
 """In a folded table; the records hold all."""
@@ -274,30 +274,3 @@ def preprocessing_table(preprocessing: Any) -> Table:
         (part.path, short_name(part.class_name), part.kind) for part in (preprocessing.layers if preprocessing else ())
     ]
     return made(("layer", "type", "what it is"), "lll", rows)
-
-
-def source_table(stats: Any) -> Table:
-    """The files and folders behind the data."""
-    rows = [_source_row(part) for part in (known(stats.source_files, ()) if stats is not None else ())]
-    return made(("source", "what", "size", "SHA-256"), "llrl", [row for row in rows if row is not None])
-
-
-def _source_row(part: Any) -> tuple[object, ...] | None:
-    if part.kind == "folder":
-        complete = "" if is_available(part.listing) else " at least"
-        images = f", {part.images.image_count:,} images" if part.images else ""
-        digest = known(part.manifest_sha256)
-        return part.path, f"{part.file_count:,} files{complete}{images}", format_bytes(part.total_bytes), _short(digest)
-    if part.kind == "file":
-        return part.path, part.format, format_bytes(part.size_bytes), _short(known(part.sha256))
-    if part.kind == "not_described":
-        return part.path, part.reason, None, None
-    count = known(part.file_count)
-    where = f" of {known(part.folder)}" if known(part.folder) else ""
-    return (
-        (part.name, f"{count:,} files{where}", None, _short(known(part.listing_sha256))) if count is not None else None
-    )
-
-
-def _short(digest: str | None) -> Safe | None:
-    return Safe(f"`{digest[:12]}`") if digest else None

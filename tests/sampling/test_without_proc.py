@@ -54,7 +54,8 @@ with tempfile.TemporaryDirectory() as folder:
     recorder.stop()
     summary = recorder.summary()
     assert summary.sample_count >= 2 and summary.failed_sample_count == 0, summary.last_failure
-    assert not any("failed while sampling" in each.reason for each in summary.unavailable), summary.unavailable
+    reasons = [each.reason for each in summary.unavailable_readings]
+    assert not any("failed while sampling" in reason for reason in reasons), reasons
 """
 
 
