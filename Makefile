@@ -47,7 +47,7 @@ docs: $(INSTALLED)          ## write docs/records.md anew from the schemas and d
 	$(BIN)/python -m tests.records_reference
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
-	for file in overhead sampling report startup verify; do $(BIN)/python -m benchmarks.$$file || exit 1; done
+	for file in overhead sampling report startup verify memory_estimate; do $(BIN)/python -m benchmarks.$$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) dist build

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
+    from archiver.training.memory_estimate import estimate_memory
     from archiver.training.run_archiver import RunArchiver
     from archiver.training.seeding import seed
 
@@ -50,6 +51,7 @@ __all__ = [
     "__version__",
     "data",
     "errors",
+    "estimate_memory",
     "fit",
     "layout",
     "seed",
@@ -61,6 +63,7 @@ _HOMES = {
     "MemoryMonitor": "archiver.sampling.monitor",
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",
+    "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
     "seed": "archiver.training.seeding",
     "verify": "archiver.archive.verifying",
