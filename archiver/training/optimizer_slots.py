@@ -20,7 +20,8 @@ def optimizer_slots_bytes(model: Any, optimizer: Any) -> int:
         optimizer: a name, an instance, or None: the one that the model was compiled with.
 
     Raises:
-        ArgumentError: there is no such optimizer, or none was given and the model is not compiled.
+        ArgumentError: there is no such optimizer, none was given and the model is not compiled, or it cannot be built
+            without values (Adafactor).
     """
     if optimizer is None:
         optimizer = getattr(model, "optimizer", None)
@@ -61,6 +62,11 @@ def _built_bytes(optimizer: Any, variables: list[Any]) -> int:
     try:
         with keras.StatelessScope(initialize_variables=False):
             optimizer.build(variables)
+    except ValueError as error:
+        raise ArgumentError(
+            f"Received optimizer {type(optimizer).__name__}, which gives its variables values while they are made, so "
+            f"that they cannot be counted beforehand. Expected one that does not, such as 'adam'. Keras says: {error}"
+        ) from error
     finally:
         global_state.set_global_attribute(name, waiting)
     return sum(variable_bytes(each) for each in optimizer.variables)
