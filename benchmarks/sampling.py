@@ -18,11 +18,8 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
 import psutil
 
-import archiver
 from archiver.sampling.children import ChildrenSampler
 from archiver.sampling.container import ContainerSampler
 from archiver.sampling.guard import MemoryGuard
@@ -107,21 +104,30 @@ def measures() -> dict[str, Callable[[], float]]:
 
 TICKS = """
 import sys, tempfile, time
+import psutil
 from archiver.sampling.recorder import TelemetryRecorder
+from archiver.sampling.thread import SteadyThread
+from benchmarks.sampling import tree_with_psutil
 with tempfile.TemporaryDirectory() as folder:
-    recorder = TelemetryRecorder(folder)
-    recorder.start()
+    process = psutil.Process()
+    other = SteadyThread(lambda: tree_with_psutil(process), 1.0, "psutil")
+    beside = {"archiver": TelemetryRecorder(folder), "psutil": other}[sys.argv[1]]
+    beside.start()
     time.sleep(1.5)
     spent = time.process_time()
     time.sleep(20)
     print((time.process_time() - spent) / 20 * 1e6)
-    recorder.stop()
+    beside.stop()
 """
 
 
-def tick_microseconds() -> float:
-    """CPU time of one tick at 1 Hz, all of it: the process sleeps, but for waking up, sampling, writing, summing up."""
-    done = subprocess.run([sys.executable, "-c", TICKS], capture_output=True, text=True, check=True)
+def tick_microseconds(which: str) -> float:
+    """CPU time of one tick at 1 Hz, all of it: the process sleeps, but for waking up and what `which` does then.
+
+    A processor that has done other things for a second has nothing at hand: this is several times what the same
+    functions take one after the other.
+    """
+    done = subprocess.run([sys.executable, "-c", TICKS, which], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
@@ -143,8 +149,11 @@ def thinning_milliseconds() -> float:
     return seconds * 1e3
 
 
-def make_model() -> tuple[keras.Model, np.ndarray, np.ndarray]:
+def make_model() -> tuple[Any, Any, Any]:
     """A training whose steps do almost nothing: what is beside them weighs as much as it can."""
+    import keras
+    import numpy as np
+
     model = keras.Sequential([keras.layers.Input((16,)), keras.layers.Dense(8), keras.layers.Dense(1)])
     model.compile("sgd", loss="mse")
     rng = np.random.default_rng(0)
@@ -168,6 +177,8 @@ def sampled(hertz: float, *, guarded: bool = False) -> Iterator[list[threading.T
         recorder.start()
         if guarded:
             guard.start()
+        while not recorder.latest:  # the first sample looks at much that is looked at once a minute
+            time.sleep(0.001)
         yield [each._thread for each in (recorder._thread, guard._thread) if each._thread is not None]
         guard.stop()
         recorder.stop()
@@ -219,38 +230,37 @@ def print_trainings() -> None:
     print_table(title, heads, rows)
 
 
-class Hook(keras.callbacks.Callback):
-    """Times the step hook in the middle of a training, with everything running that runs then."""
+def hook_microseconds(**arguments: Any) -> list[float]:
+    """The step hook in the middle of a training, with everything running that runs then; once per epoch."""
+    import keras
 
-    def __init__(self, archive: archiver.RunArchiver) -> None:
-        super().__init__()
-        self.archive = archive
-        self.microseconds: list[float] = []
+    import archiver
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Once per epoch."""
+    model, x, y = make_model()
+    found = []
+
+    def measure(*_: Any) -> None:
         logs = {"loss": 0.5}
         start = time.thread_time()
         for step in range(HOOKS):
-            self.archive.on_train_batch_end(step, logs)
-        self.microseconds.append((time.thread_time() - start) / HOOKS * 1e6)
+            archive.on_train_batch_end(step, logs)
+        found.append((time.thread_time() - start) / HOOKS * 1e6)
 
-
-def hook_microseconds(**arguments: Any) -> list[float]:
-    model, x, y = make_model()
     with tempfile.TemporaryDirectory() as folder:
         archive = archiver.RunArchiver(Path(folder), name="a", figures=False, **arguments)
-        hook = Hook(archive)
+        hook = keras.callbacks.LambdaCallback(on_epoch_begin=measure)
         model.fit(x[:8], y[:8], epochs=ROUNDS, verbose=0, callbacks=[archive, hook])
-    return hook.microseconds
+    return found
 
 
 def print_hooks() -> None:
+    from archiver import CoolingPolicy
+
     rows = [
         ("without sampling and guard", spread(hook_microseconds(sampling_hertz=0, memory_limit=None), " us")),
         ("the default: 1 Hz, guard (target 3 us)", spread(hook_microseconds(), " us")),
         ("50 Hz, guard", spread(hook_microseconds(sampling_hertz=50), " us")),
-        ("the default with cooling", spread(hook_microseconds(cooling=archiver.CoolingPolicy()), " us")),
+        ("the default with cooling", spread(hook_microseconds(cooling=CoolingPolicy()), " us")),
     ]
     print_table("CPU time of the step hook, inside a training", ("callback", "time per step"), rows)
 
@@ -265,11 +275,13 @@ def main() -> None:
         worker.wait()
     title = f"CPU time of one sample, median (least to most) of {ROUNDS} rounds in turn; {CHILDREN} processes below"
     print_table(title, ("what", "time"), [(name, spread(values, " us")) for name, values in found.items()])
-    ticks = [tick_microseconds() for _ in range(3)]
+    names = ("archiver", "psutil")
+    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, 3)
     thinnings = [thinning_milliseconds() for _ in range(3)]
     rows = [
-        ("CPU time of one tick of the recorder", spread(ticks, " us")),
-        ("so at 1 Hz, share of a core (target 0.05 %)", spread([tick / 1e4 for tick in ticks], " %")),
+        ("CPU time of one tick of the recorder", spread(ticks["archiver"], " us")),
+        ("so at 1 Hz, share of a core (target 0.05 %)", spread([tick / 1e4 for tick in ticks["archiver"]], " %")),
+        ("psutil in its place, which writes nothing and sums up nothing", spread(ticks["psutil"], " us")),
         ("thinning a full trace, once in some hours at 1 Hz", spread(thinnings, " ms")),
     ]
     print_table("Everything: waking up, sampling, writing the traces, summing up", ("what", "cost"), rows)
