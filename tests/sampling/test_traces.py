@@ -90,9 +90,9 @@ def test_it_never_has_more_rows_than_allowed_and_keeps_every_extreme(tmp_path):
 
 @pytest.mark.stress
 def test_the_file_of_a_long_run_stays_small(tmp_path):
-    """With 40 columns: a few hours at 1 Hz, a week under `make stress`."""
+    """With 40 columns: three hours at 1 Hz, two days under `make stress`."""
     columns = tuple(Column(f"c{number}_bytes", "memory", "c", is_key=number % 5 == 0) for number in range(40))
-    hours, limit = campaign(3, 7 * 24), campaign(1000, MAXIMAL_ROWS)
+    hours, limit = campaign(3, 48), campaign(1000, MAXIMAL_ROWS)
     trace = TraceFile(tmp_path / "t.csv", columns, part=0, maximal_rows=limit)
     rng = np.random.default_rng(0)
     largest = 0
@@ -104,7 +104,7 @@ def test_the_file_of_a_long_run_stays_small(tmp_path):
     assert trace.is_thinned
     assert trace.lost_row_count == 0
     assert largest < limit * 40 * 13
-    assert limit / 3 < trace.row_count < limit
+    assert limit / 4 < trace.row_count < limit
 
 
 def test_too_few_rows_for_the_columns(tmp_path):
