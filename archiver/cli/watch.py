@@ -86,7 +86,7 @@ def _waited_for(console: Console, path: Path, since: float, is_over: Callable[[]
     from archiver.archive.following import newest_run
     from archiver.archive.run import Run, is_archive
 
-    console.print(f"waiting for a run in {printable(str(path))} ...", style="dim", markup=False)
+    is_told = False
     while True:
         over = is_over()  # asked first: a run may begin and end between two looks
         if is_archive(path):
@@ -94,6 +94,9 @@ def _waited_for(console: Console, path: Path, since: float, is_over: Callable[[]
         newest = newest_run(path, since)
         if newest is not None or over:
             return newest
+        if not is_told:
+            console.print(f"waiting for a run in {printable(str(path))} ...", style="dim", markup=False)
+            is_told = True
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
