@@ -171,9 +171,7 @@ def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) 
         inspection.find("unlisted", path, f"is not listed in {manifest}")
 
 
-def _check_bytes(
-    inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None
-) -> None:
+def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
     wanted = _expected_digests(inspection, algorithms)
     sizes = {path: inspection.sizes[path] for path in wanted}
     results: dict[str, dict[str, str] | Exception] = {}

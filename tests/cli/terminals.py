@@ -15,7 +15,7 @@ import pytest
 
 PROGRAM = str(Path(sys.executable).parent / "archiver")
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 100
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
 
@@ -38,7 +38,12 @@ class Tmux:
 
     def __call__(self, *words: str, check: bool = True) -> str:
         result = subprocess.run(
-            ["tmux", *words], env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            ["tmux", *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         assert result.returncode == 0 or not check, result.stderr
         return result.stdout

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from archiver.storage.journal import Journal
 from archiver.testing import tiny_run
-from tests.cli.terminals import PROGRAM, needs_tmux, tmux_server, wait_for
+from tests.cli.terminals import PROGRAM, Tmux, needs_tmux, tmux_server, wait_for
 
 TRAINING = str(Path(__file__).parent / "training.py")
 
@@ -21,15 +23,23 @@ def archiver(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return result
 
 
+@contextmanager
+def training(folder: Path, tmux: Tmux, epochs: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, TRAINING, "runs", epochs, "0.2"]
+    with subprocess.Popen(command, cwd=folder, env=tmux.environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @needs_tmux
 def test_a_training_is_watched_to_its_end(tmp_path):
     with tmux_server() as tmux:
         tmux("new-session", "-d", "-s", "watch", "-x", "100", "-y", "30", "sh")
         tmux("send-keys", "-t", "watch", f"cd {tmp_path}; {PROGRAM} watch --wait runs; echo code $?", "Enter")
         tmux.wait_for("watch", "waiting for a run in")
-        with subprocess.Popen(
-            [sys.executable, TRAINING, "runs", "4", "0.2"], cwd=tmp_path, env=tmux.environment, stdout=subprocess.DEVNULL
-        ) as process:
+        with training(tmp_path, tmux, "4") as process:
             tmux.wait_for("watch", "watched", "running", "0 of 4", "memory", "first epoch since", "soft limit")
             tmux.wait_for("watch", "of 4", "left, until", "val_loss *", "4 steps an epoch")
             screen = tmux.wait_for("watch", "complete (epochs), sealed", "4 of 4", "code 0")
@@ -40,9 +50,7 @@ def test_a_training_is_watched_to_its_end(tmp_path):
 @needs_tmux
 def test_a_killed_training_is_interrupted_and_ctrl_c_leaves_quietly(tmp_path):
     with tmux_server() as tmux:
-        with subprocess.Popen(
-            [sys.executable, TRAINING, "runs", "500", "0.2"], cwd=tmp_path, env=tmux.environment, stdout=subprocess.DEVNULL
-        ) as process:
+        with training(tmp_path, tmux, "500") as process:
             wait_for((tmp_path / "runs" / "watched_models" / "journal.jsonl").exists)
             tmux("new-session", "-d", "-s", "watch", "-x", "80", "-y", "24", "sh")
             tmux("send-keys", "-t", "watch", f"cd {tmp_path}; {PROGRAM} watch runs; echo code $?", "Enter")

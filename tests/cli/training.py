@@ -21,6 +21,4 @@ model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1, "sigmo
 model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
 archive = archiver.RunArchiver(sys.argv[1], name="watched", figures=False)
 print("arguments:", sys.argv[4:], "secret:", len(os.environ.get("SOME_TOKEN", "")))
-model.fit(
-    x, y, validation_data=(x, y), epochs=int(sys.argv[2]), batch_size=16, verbose=0, callbacks=[Slow(), archive]
-)
+model.fit(x, y, validation_data=(x, y), epochs=int(sys.argv[2]), batch_size=16, verbose=0, callbacks=[Slow(), archive])
