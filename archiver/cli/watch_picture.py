@@ -16,6 +16,7 @@ LABEL_WIDTH = 10
 LEAST_WIDTH = 40
 STALE_SECONDS = 15.0
 NARROW_CURVE, WIDE_CURVE = 16, 48
+LEAST_BAR = 10
 _STYLES = {"running": "cyan", "complete": "green", "failed": "red", "interrupted": "red"}
 
 
@@ -190,9 +191,7 @@ def _value(value: float | None) -> str:
 
 def _machine(run: FollowedRun, width: int) -> list[Line]:
     lines = []
-    memory = _memory(run, width)
-    if memory is not None:
-        lines += [Line(memory, 2)]
+    lines += [Line(text, 2 + 3 * place) for place, text in enumerate(_memory(run, width))]
     lines += [Line(text, 5) for text in _gpus(run)]
     processor = run.utilisation.latest("cpu_percent")
     if processor is not None:
@@ -209,22 +208,26 @@ def _machine(run: FollowedRun, width: int) -> list[Line]:
     return lines
 
 
-def _memory(run: FollowedRun, width: int) -> Text | None:
+def _memory(run: FollowedRun, width: int) -> list[Text]:
+    """What the guard looks at against its limits, and the resident memory: in one line where there is room."""
     anonymous, resident = run.memory.latest("anonymous_bytes"), run.memory.latest("rss_bytes")
     if anonymous is None and resident is None:
-        return None
+        return []
     used = anonymous if anonymous is not None else resident or 0.0
     soft, hard = (run.phase.limits.get(f"memory_{name}_bytes") for name in ("soft", "hard"))
     peak = run.memory.largest("peak_rss_bytes")
-    told = f"  {size(used)}" + (" anonymous" if anonymous is not None else "")
-    limits = f", soft limit {size(soft)}, hard {size(hard)}" if soft and hard else ""
-    peaks = f"; resident {size(resident)}" if resident is not None and anonymous is not None else ""
-    peaks += f", at most {size(peak)}" if peak is not None else ""
-    room = width - LABEL_WIDTH - len(told) - len(limits)
-    if not (soft and hard) or room < 10:  # noqa: PLR2004
-        return _labelled("memory", (told + limits + peaks).strip())
-    style = "red" if used >= hard else "yellow" if used >= soft else "green"
-    return _labelled("memory", _bar(used / hard, min(16, room), style, mark=soft / hard), told, limits, peaks)
+    first = size(used) + (" anonymous" if anonymous is not None else " resident")
+    first += f", soft limit {size(soft)}, hard {size(hard)}" if soft and hard else ""
+    second = f"resident {size(resident)}" + (f", at most {size(peak)}" if peak is not None else "")
+    room = width - LABEL_WIDTH - len(first) - 2
+    bar = Text()
+    if soft and hard and room >= LEAST_BAR:
+        style = "red" if used >= hard else "yellow" if used >= soft else "green"
+        bar = _bar(used / hard, min(16, room), style, mark=soft / hard).append("  ")
+    line = _labelled("memory", bar, first)
+    if line.cell_len + len(second) + 2 <= width:
+        return [line.append(f"; {second}")]
+    return [line, _labelled("", second)]
 
 
 def _gpus(run: FollowedRun) -> Iterable[Text]:

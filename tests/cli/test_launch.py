@@ -80,7 +80,9 @@ def test_a_name_that_is_taken_is_refused_and_the_session_lives_on(tmp_path, tmux
 @needs_tmux
 def test_keys_reach_the_command(tmp_path, tmux):
     result = launch(tmux, tmp_path, "--session", "keys", "--", "cat")
-    tmux("send-keys", "-t", "keys.0", "hello", "Enter", "C-c")
+    tmux("send-keys", "-t", "keys.0", "hello", "Enter")
+    tmux.wait_for("keys.0", "hello\nhello")  # the terminal's echo, and what the command wrote
+    tmux("send-keys", "-t", "keys.0", "C-c")
     tmux.wait_for("keys.0", "ended with signal SIGINT")
     assert "hello" in log_of(result).read_text()
 
