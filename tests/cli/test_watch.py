@@ -81,7 +81,7 @@ def test_the_exit_code_tells_how_the_run_ended(tmp_path, status, sealed, code):
     run = tiny_run(tmp_path, status=status, sealed=sealed)
     result = archiver("watch", run.path, cwd=tmp_path)
     assert result.returncode == code
-    assert result.stdout.startswith(f"{status}")
+    assert f"tiny  {status}" in result.stdout
     assert "epoch 2 of 2: val_loss" in result.stdout
 
 
@@ -122,10 +122,14 @@ def test_bad_input(tmp_path, words, code, message):
 
 
 def test_waiting_ends_with_the_process(tmp_path):
-    with subprocess.Popen(["sleep", "1"]) as process:
-        result = archiver("watch", "--wait", "--process", process.pid, "runs", cwd=tmp_path)
-    assert result.returncode == 0
-    assert result.stdout.startswith("waiting for a run in")
+    with subprocess.Popen(["sleep", "600"]) as process:
+        command = [PROGRAM, "watch", "--wait", "--process", str(process.pid), "runs"]
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment) as watch:
+            assert watch.stdout.readline().startswith("waiting for a run in")
+            process.kill()
+            process.wait()
+            assert watch.wait() == 0
 
 
 def test_neither_keras_nor_tensorflow_is_imported(tmp_path):
