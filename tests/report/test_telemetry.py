@@ -85,7 +85,7 @@ def test_memory_is_drawn_as_it_was_traced(tmp_path):
     text = text_of(svg)
     largest = (256 + 16 * (ROWS - 1)) / 1024
     assert f"process, resident: {largest:.3g} at the end" in text
-    assert "limit: 3.4, above" in text
+    assert "limit: 3.4, above the figure" in text
     assert "phase 2" in text
     assert svg == memory_figure(trace, run.read(layout.TELEMETRY)), "the same data give the same bytes"
     assert "machine" in text_of(utilisation_figure(read_trace(run, layout.UTILISATION_TRACE), None))
