@@ -37,11 +37,12 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path):
 
 
 def test_show_fits_one_screen_and_says_what_a_reader_asks(tmp_path):
-    run = tiny_run(tmp_path)
+    run = tiny_run(tmp_path, tested=True)
     result = archiver("show", run.path, cwd=tmp_path)
     assert result.returncode == 0
-    assert len(result.stdout.splitlines()) <= 40
-    for fact in (run.name, "complete (epochs), sealed", run.seal_id, "test", "data", "model", "machine"):
+    assert len(result.stdout.splitlines()) <= 25
+    facts = ("test", "data", "model", "machine", "generalisation", "304.0 MiB of 8.0 GiB", "watch out")
+    for fact in (run.name, "complete (epochs), sealed", run.seal_id, *facts):
         assert fact in result.stdout, fact
 
 

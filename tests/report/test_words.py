@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.archive.status import Status
@@ -220,6 +220,7 @@ def test_only_finite_metrics_are_in_the_card(records):
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
 
 
+@settings(deadline=None)
 @given(tags=st.lists(st.text(max_size=40), max_size=5), note=st.text(max_size=60))
 def test_any_text_stays_one_text_of_the_card(records_once, tags, note):
     data = card(with_run(records_once, tags=tuple(tags), notes={"license": note}))

@@ -76,6 +76,5 @@ def _bars(axes: Any, labels: Sequence[str], values: Sequence[float], colour: str
     axes.spines[["bottom", "left"]].set_visible(False)
     axes.set_xlim(0, (max(values) or 1.0) * 1.22)
     for place, value in zip(places, values, strict=True):
-        axes.annotate(
-            form.format(value), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8, color=TEXT
-        )
+        text = axes.text(value, place, " " + form.format(value), va="center", fontsize=8, color=TEXT)
+        text.set_in_layout(False)  # there is room for it, and laying out takes half of the drawing's time

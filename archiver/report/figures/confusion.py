@@ -91,7 +91,10 @@ def _write_numbers(axes: Any, matrix: Sequence[Sequence[float]]) -> None:
         for column, count in enumerate(counts):
             if count:
                 colour = readable_on(shade(count / total, is_right=row == column))
-                axes.text(column, row, _number(count), ha="center", va="center", color=colour, fontsize=font_size)
+                text = axes.text(
+                    column, row, _number(count), ha="center", va="center", color=colour, fontsize=font_size
+                )
+                text.set_in_layout(False)
 
 
 def readable_on(colour: tuple[float, float, float]) -> str:
