@@ -18,6 +18,7 @@ from archiver.report.values import is_finite, known, single_shapes
 
 MAXIMAL_INLINE_NAMES = 300
 """Characters of class names up to which they stand in the code; longer lists are read from the record."""
+MAXIMAL_LINE = 84
 MAXIMAL_COMMENT = 70
 """Characters of the user's words on preprocessing."""
 UNKNOWN_LENGTH = 16
@@ -198,12 +199,17 @@ def _arrays(records: dict[str, Any], which: str, shapes: Any, count: int = 1) ->
     if list(items) == [""]:
         return items[""]
     if isinstance(shapes, list | tuple):
-        return "[" + ", ".join(items.values()) + "]"
-    return (
-        "{"
-        + ", ".join(f"{json.dumps(printable(name), ensure_ascii=False)}: {made}" for name, made in items.items())
-        + "}"
-    )
+        return _on_lines("[", list(items.values()), "]")
+    pairs = [f"{json.dumps(printable(name), ensure_ascii=False)}: {made}" for name, made in items.items()]
+    return _on_lines("{", pairs, "}")
+
+
+def _on_lines(opening: str, parts: list[str], closing: str) -> str:
+    """A literal on one line, or with a line for each part where that would be too long to be read without scrolling."""
+    line = f"{opening}{', '.join(parts)}{closing}"
+    if len(line) <= MAXIMAL_LINE:
+        return line
+    return "\n".join([opening, *(f"    {part}," for part in parts), closing])
 
 
 def _described(data: Any, which: str) -> dict[str, tuple[Any, str]]:

@@ -31,10 +31,7 @@ def verdicts(records: dict[str, Any], status: Status) -> list[Verdict]:
     rows.append(
         (
             "Seal",
-            Safe(
-                "`archiver verify .` checks every file; the seal id it prints, noted elsewhere, proves that none was "
-                "exchanged"
-            ),
+            Safe("`archiver verify .` checks every file; its seal id, noted elsewhere, proves that none was exchanged"),
         )
     )
     if results is not None:

@@ -318,6 +318,13 @@ def test_figures_of_half_the_width_stand_side_by_side(gallery):
     assert "(figures/confusion_matrix.svg)\n![" in markdown(archiver.Run.open(gallery["classifier"]))
 
 
+def test_code_is_read_without_scrolling(gallery):
+    """But for class names and commands, which may be of any length."""
+    for name in ("classifier", "regression", "several_outputs", "interrupted"):
+        for code in snippets(archiver.Run.open(gallery[name]), "python"):
+            assert [line for line in code.splitlines() if len(line) > 100] == []
+
+
 def test_text_that_runs_to_the_left_moves_nothing_beside_it(gallery):
     text = markdown(archiver.Run.open(gallery["other_scripts"]))
     assert "| \u2068كلب\u2069 |" in text
