@@ -190,6 +190,7 @@ class Session:
             phase=self.phase,
             collecting_seconds=collecting_seconds,
             preparation_seconds=preparation_seconds,
+            limits=self.safeguards.limits(),
             **batches,
         )
 

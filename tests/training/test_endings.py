@@ -242,12 +242,22 @@ def test_sigterm_while_the_model_is_saved(
     assert len(ended.logs) == 4
 
 
-def test_signals_are_as_before_after_fit(tmp_path: Path) -> None:
+@pytest.fixture
+def ordinary_signals() -> Iterator[list[Any]]:
+    """The handlers that a script in the foreground begins with; in the background, a shell has Ctrl-C ignored."""
+    ordinary = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    previous = {number: signal.signal(number, handler) for number, handler in ordinary.items()}
+    yield list(ordinary.values())
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+def test_signals_are_as_before_after_fit(tmp_path: Path, ordinary_signals: list[Any]) -> None:
     def handlers() -> list[Any]:
         return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
-    before, seen = handlers(), []
-    assert before == [signal.SIG_DFL, signal.default_int_handler]
+    before: list[Any] = ordinary_signals
+    seen: list[Any] = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.extend(handlers()))
     archives = [archiver.RunArchiver(tmp_path, name=name) for name in ("a", "b")]
     small.model().fit(*small.arrays(), verbose=0, callbacks=[*archives, watch])
