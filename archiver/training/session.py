@@ -267,6 +267,7 @@ class Session:
         then, self.after_first_epoch = self.after_first_epoch, None
         if then is not None:
             then(model)
+        self.snapshots.end_epoch(model, epoch)
 
     def _new_directions(self, model: Any, metrics: dict[str, float]) -> dict[str, Any]:
         """What a metric's first epoch says of it."""
