@@ -22,6 +22,7 @@ from archiver.collect.identity import this_process
 from archiver.collect.splits import DescribedSplit
 from archiver.errors import ArchiverWarning, StorageError
 from archiver.records.base import local_offset_seconds
+from archiver.records.dataset import DatasetStats
 from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
 from archiver.storage import files
@@ -70,6 +71,8 @@ class Session:
         """Of the weights in `models/`."""
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
         self.splits: dict[str, DescribedSplit] = {}
+        self.earlier_stats: DatasetStats | None = None
+        """What an earlier process of the run said of the data."""
         self.passing = PassingBatches()
         """Of the running `fit`."""
         self.class_names = options.class_names

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archiver import layout
 from archiver.archive.outcome import best_epoch
 from archiver.archive.run import Run
+from archiver.collect.splits import DescribedSplit, role_and_phase
 from archiver.errors import ArchiverError
 from archiver.records.base import Record, Unavailable
 
@@ -28,6 +29,11 @@ def take_over(session: Session) -> None:
     if weights is not None:
         session.changes.take_over(weights.phases)
         session.weights_digest = weights.weights_digest
+    stats = _read(run, layout.DATASET_STATS)
+    if stats is not None:
+        gone = Unavailable(unavailable="described by an earlier process of the run")
+        session.earlier_stats = stats.model_copy(update={"schema_reference": ""})
+        session.splits = {name: DescribedSplit(part, gone) for name, part in stats.splits.items()}
 
 
 def begin_again_from(session: Session, phase: int, epochs_done: int) -> None:
@@ -37,6 +43,7 @@ def begin_again_from(session: Session, phase: int, epochs_done: int) -> None:
         records[name] = [part for part in parts if part.phase < phase]
     session.telemetry.take_over([part for part in session.telemetry.phases if part.phase < phase])
     session.changes.take_over([part for part in session.changes.phases if part.phase < phase])
+    session.splits = {name: each for name, each in session.splits.items() if role_and_phase(name)[1] < phase}
     session.phase, session.epochs_done = phase - 1, epochs_done
     best = best_epoch(session.run, session.run.journal.read())
     if not isinstance(best, Unavailable):
