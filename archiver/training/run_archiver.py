@@ -316,6 +316,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if session is not None and call is not None and skipped is not None:
             history = build_history(session.run.journal.read())
             end_skipped(skipped, model, self._others(), history)
+            session.end_skipped(skipped)
         elif session is not None and call is not None:
             callbacks, others = _callbacks(call), self._others()
             reason = session.attempt("stop reason", lambda: stop_reason(model, callbacks)) or "user"

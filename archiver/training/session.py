@@ -201,6 +201,15 @@ class Session:
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
         self.attempt("initial weights", lambda: self.changes.begin_phase(self.model, self.phase))
 
+    def end_skipped(self, plan: Plan) -> None:
+        """A call of `fit` had nothing to do. Where the process before was killed while it sealed, do that."""
+        self.phase = plan.phase
+        is_last = self.adopted is not None and plan.phase == len(self.adopted.phases) - 1
+        if is_last and self.run.seal_id is None:
+            self.attempt("unseal", lambda: unseal(self.run, self.journal))
+            self.attempt("snapshot", self.snapshots.remove)
+            self.finish()
+
     def _take_up(self, plan: Plan | None) -> None:
         """Let the records be as they were before the phase that begins, or goes on, now."""
         adopted = self.adopted

@@ -1,0 +1,150 @@
+"""A training that is killed anywhere, and run again, ends as the one that was not killed: bit for bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import archiver
+from archiver import layout
+from archiver.archive.run import Run
+from archiver.storage.journal import events_named
+from tests.property.campaigns import campaign
+from tests.training import scripts
+from tests.training.resume_scripts import COMMON, SCENARIOS
+
+STEP_SECONDS = 0.03
+MAXIMAL_KILLS = 12
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[scripts.Server]:
+    with scripts.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def references(server: scripts.Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By scenario, once it was asked for: what it comes to when nobody kills it, and how long that takes."""
+    return {}
+
+
+def reference(server: scripts.Server, known: dict[str, Any], folder: Path, name: str) -> tuple[dict[str, Any], float]:
+    if name not in known:
+        began = time.monotonic()
+        ended = run(server, folder / "reference", name, every=None)
+        known[name] = ended.told("result")[-1], time.monotonic() - began
+    result, seconds = known[name]
+    return result, seconds
+
+
+def run(
+    server: scripts.Server,
+    folder: Path,
+    name: str,
+    *,
+    every: object = "epoch",
+    kill_after_seconds: float | None = None,
+    body: str | None = None,
+) -> scripts.Ended:
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"every": every, "kill_after_seconds": kill_after_seconds, "step_seconds": STEP_SECONDS}
+    (folder / "options.json").write_text(json.dumps(options))
+    ended = server.run(folder, COMMON + (body or SCENARIOS[name]))
+    assert ended.exit_code == (0 if kill_after_seconds is None else ended.exit_code), ended.errors
+    assert ended.exit_code in (0, -9), ended.errors
+    return ended
+
+
+def run_of(folder: Path) -> Run:
+    return Run.open(folder / "runs" / "run_models")
+
+
+def assert_continued(folder: Path, expected: dict[str, Any], result: dict[str, Any]) -> None:
+    for key, value in expected.items():
+        assert result[key] == value, key
+    run = run_of(folder)
+    report = archiver.verify(run.path, deep=True)
+    report.raise_for_findings()
+    assert run.status.status == "complete"
+    assert not list(run.path.rglob("snapshot-*/"))
+    history = run.read(layout.HISTORY)
+    for phase, (epochs, metrics) in zip(history.phases, result["histories"], strict=True):
+        assert list(phase.epochs) == epochs
+        assert {key: list(values) for key, values in phase.metrics.items()} == metrics
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_until_it_is_through(
+    name: str, server: scripts.Server, references: dict[str, Any], tmp_path: Path
+) -> None:
+    """Kills at random times: in steps, between epochs, while a snapshot is written, while the archive is sealed."""
+    expected, seconds = reference(server, references, tmp_path, name)
+    for number in range(campaign(1, 4)):
+        chance = random.Random(f"{name} {number}")
+        folder, kills = tmp_path / str(number), 0
+        every = chance.choice(["epoch", 2, 3])
+        limit = campaign(2, MAXIMAL_KILLS)
+        while True:
+            after = chance.uniform(0.3, 1.0) * seconds if kills < limit else None
+            ended = run(server, folder, name, every=every, kill_after_seconds=after)
+            if ended.exit_code == 0:
+                break
+            kills += 1
+        assert_continued(folder, expected, ended.told("result")[-1])
+        shutil.rmtree(folder)
+
+
+KILLS = {
+    "in the first epoch": ("on_train_batch_end", 0),
+    "in the third epoch": ("on_train_batch_end", 2),
+    "in the validation": ("on_test_batch_end", 2),
+    "at the end": ("on_train_end", None),
+}
+
+
+@pytest.mark.parametrize("where", KILLS)
+def test_what_the_archive_says_of_it(
+    where: str, server: scripts.Server, references: dict[str, Any], tmp_path: Path
+) -> None:
+    hook, epoch = KILLS[where]
+    expected, _ = reference(server, references, tmp_path, "arrays")
+    kill = f"""
+class Kill(keras.callbacks.Callback):
+    epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def {hook}(self, *args, **kwargs):
+        if {epoch!r} in (None, self.epoch) and not os.path.exists("killed"):
+            open("killed", "w").close()
+            for thread in threading.enumerate():
+                if thread.name == "archiver-snapshot":
+                    thread.join()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+"""
+    body = kill + SCENARIOS["arrays"].replace("Slow(),", "Slow(), Kill(),")
+    folder = tmp_path / "a"
+    ended = run(server, folder, "arrays", body=body, kill_after_seconds=600)
+    assert ended.exit_code == -9
+    assert run_of(folder).status.status == "interrupted"
+    ended = run(server, folder, "arrays", body=body)
+    assert_continued(folder, expected, ended.told("result")[-1])
+    contents = run_of(folder).journal.read()
+    (resumed,) = events_named(contents, "resumed")
+    assert resumed.part == 1
+    assert resumed.details["exact"] is True
+    last = len(expected["histories"][0][0])
+    assert resumed.details["epoch"] == {"in the first epoch": 0, "at the end": last}.get(where, 2)
+    assert {event.part for event in contents.events} == {0, 1}
