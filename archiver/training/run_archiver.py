@@ -32,6 +32,7 @@ from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import OnAlert, Options, TelemetryOptions
+from archiver.training.restoring import build
 from archiver.training.resuming import Resumption, end_skipped, skip
 from archiver.training.safeguards import Safeguards
 from archiver.training.same_training import identity_of
@@ -161,6 +162,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._tail: Tail | None = None
         self._resumption: Resumption | None = None
         """Where this `fit` goes on with one that was cut off."""
+        self._first_epoch: int | None = None
+        """Where a snapshot is needed before training."""
         self._skipped: Plan | None = None
         """Where this `fit` has nothing to do."""
         self._used: set[str] = set()
@@ -203,6 +206,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._termination.install()
         self._record_step = session.trace.ring.record
         self._safeguards = session.safeguards
+        self._first_epoch = self._prepared_for_backups(call, callbacks)
         states = self._resumption.random_states("begin_random_state") if self._resumption is not None else None
         session.attempt("snapshot", lambda: session.snapshots.begin_phase(call, callbacks, states))
         if self._tail is not None:
@@ -216,6 +220,14 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         session = Session.begin(options, model, adopted)
         self._used.add(session.run.name)
         return session
+
+    def _prepared_for_backups(self, call: FitCall, callbacks: list[Any]) -> int | None:
+        """The first epoch, where a snapshot is needed before it: Keras' BackupAndRestore stands beside us."""
+        beside = any(isinstance(each, keras.callbacks.BackupAndRestore) for each in callbacks)
+        if not beside or self.options.snapshot_every is None or self._resumption is not None:
+            return None
+        build(call.model, call.epoch_iterator)
+        return int(call.resolved.get("initial_epoch") or 0)
 
     def _others(self) -> list[Any]:
         """The other callbacks of this `fit`, archives and tails left out."""
@@ -276,10 +288,15 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     # -- what the tail calls, after all other callbacks
 
-    def begin_tail(self, model: Any) -> None:  # noqa: ARG002 - as the tail calls it
+    def begin_tail(self, model: Any) -> None:
         """Training begins, and all other callbacks have set themselves back."""
-        if self._resumption is not None:
-            self._resumption.begin()
+        session, resumption = self._session, self._resumption
+        if resumption is not None:
+            resumption.begin()
+        elif session is not None and self._first_epoch is not None:
+            # Keras' own callback will change the weights before we are called, if this process is killed.
+            epoch = self._first_epoch
+            session.attempt("snapshot", lambda: session.snapshots.take(model, epoch, None))
 
     def begin_tail_epoch(self, model: Any, epoch: int) -> None:  # noqa: ARG002
         """An epoch begins; see `begin_tail`."""

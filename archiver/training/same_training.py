@@ -85,7 +85,14 @@ def _optimizer(optimizer: Any) -> dict[str, Json] | None:
     except Exception:  # noqa: BLE001 - an optimizer of the user's own
         config = {}
     config.pop("name", None)
+    if _has_stepped(optimizer):
+        config.pop("learning_rate", None)  # a callback may have changed it since, or Keras' BackupAndRestore before us
     return {"class": qualified_name(type(optimizer)), **dict(jsonable(config))}
+
+
+def _has_stepped(optimizer: Any) -> bool:
+    iterations = getattr(optimizer, "iterations", None)
+    return iterations is not None and int(iterations) > 0
 
 
 def _data(value: Any) -> Json:
