@@ -25,6 +25,8 @@ from archiver.storage.manifests import MAXIMAL_MANIFEST_BYTES, format_manifest, 
 from archiver.storage.reading import read_below
 
 KEPT = 2
+RESUME_VARIABLE = "ARCHIVER_RESUME"
+"""An environment variable: the archive that `archiver resume` goes on with."""
 STATE = "state.json"
 VARIABLES = "variables.npz"
 MANIFEST = "manifest-sha256.txt"

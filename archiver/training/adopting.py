@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from archiver import layout
 from archiver.archive.phases import Phase, gather_phases
 from archiver.archive.run import Run
-from archiver.archive.snapshots import newest_snapshot
+from archiver.archive.snapshots import RESUME_VARIABLE, newest_snapshot
 from archiver.errors import ArchiverError, RunStateError
 from archiver.naming import RunName, folder_name
 from archiver.records.training import SnapshotState
@@ -139,6 +140,16 @@ class Adopted:
         if self.lock is not None:
             os.close(self.lock)
             self.lock = None
+
+
+def is_wanted(root: Path, name: RunName, resume: Resume) -> bool:
+    """Whether a run that was cut off is gone on with: by `resume=`, or since `archiver resume` started this process for
+    a run of this name in this folder."""
+    if resume:
+        return True
+    asked_for = Path(os.environ.get(RESUME_VARIABLE, ""))
+    stem = asked_for.name.removesuffix(folder_name(""))
+    return asked_for.parent == root.resolve() and bool(re.fullmatch(rf"{re.escape(name.name)}(-\d+)?", stem))
 
 
 def is_finished(phase: Phase) -> bool:

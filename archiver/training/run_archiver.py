@@ -23,7 +23,7 @@ from archiver.sampling.cooling_policy import CoolingPolicy
 from archiver.storage.beneath import relative_parts
 from archiver.training import exits
 from archiver.training import options as checks
-from archiver.training.adopting import Plan, Resume, adopt
+from archiver.training.adopting import Plan, Resume, adopt, is_wanted
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
@@ -182,7 +182,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         check_class_names(self.options.class_names, model, _labels(call))
         remove_tails(self, call.callback_list)
         # It costs as long as reading the data takes, and is needed only for going on.
-        identity = identity_of(call) if self.options.snapshot_every is not None or self.options.resume else None
+        identity = identity_of(call) if self.options.snapshot_every is not None or self._is_resumed else None
         if self._session is None or self._session.model is not model:
             self._leave_session()
             self._session = self._begin_session(model, identity or {})
@@ -213,9 +213,13 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             self._tail.sees_steps = session.snapshots.is_on
         session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at, identity)
 
+    @property
+    def _is_resumed(self) -> bool:
+        return is_wanted(self.options.root, self.options.name, self.options.resume)
+
     def _begin_session(self, model: Any, identity: dict[str, Any]) -> Session:
         options, adopted = self.options, None
-        if options.resume:
+        if self._is_resumed:
             adopted = adopt(options.root, options.name, identity, self._used, force=options.resume == "force")
         session = Session.begin(options, model, adopted)
         self._used.add(session.run.name)
