@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types imports unit packaging stress schemas docs bench clean
+.PHONY: demo test lint types imports unit packaging stress schemas docs reports bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 
 docs: $(INSTALLED)          ## write docs/records.md anew from the schemas and docs/details.toml
 	$(BIN)/python -m tests.records_reference
+
+reports: $(INSTALLED)       ## write docs/reports/ anew: the reports of two examples
+	$(BIN)/python -m tests.write_reports
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
 	for file in overhead sampling report startup verify; do $(BIN)/python -m benchmarks.$$file || exit 1; done

@@ -21,11 +21,11 @@ import sys, time
 began, processor = time.perf_counter(), time.process_time()
 from archiver import Run
 from archiver.report.context import read_records
-from archiver.report.drawing import FIGURES, FIGURES_OF_TRACES
+from archiver.report.drawing import FIGURES, FIGURES_OF_FILES
 from archiver.report.report import ReportOptions, render
 run = Run.open(sys.argv[1])
 records = read_records(run)
-drawn = [draw(records) for draw in FIGURES.values()] + [draw(run, records) for draw in FIGURES_OF_TRACES.values()]
+drawn = [draw(records) for draw in FIGURES.values()] + [draw(run, records) for draw in FIGURES_OF_FILES.values()]
 render(run, records, ReportOptions())
 print(time.perf_counter() - began, time.process_time() - processor)
 """

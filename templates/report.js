@@ -1,13 +1,10 @@
 "use strict";
 for (const head of document.querySelectorAll("thead")) {
   const cells = [...head.querySelectorAll("th")];
-  if (cells.every((cell) => !cell.textContent.trim())) {
-    head.className = "empty";
-    continue;
-  }
   const body = head.parentElement.tBodies[0];
-  if (!body || body.rows.length < 3) continue;
+  if (!body || body.rows.length < 3 || !head.querySelector(".number")) continue;
   cells.forEach((cell, column) => {
+    if (!cell.textContent.trim()) return;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = cell.textContent;

@@ -1,5 +1,6 @@
 """The examples run as they stand, and what they write is whole."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,15 @@ import archiver
 from archiver import layout
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def outline(report: Path) -> list[str]:
+    """What depends neither on numbers nor on the machine: headings, heads of tables, folds, figures."""
+    text = report.read_text(encoding="utf-8")
+    text = re.sub(r"(?<=^## Machine and resources\n).*?(?=^## )", "", text, flags=re.MULTILINE | re.DOTALL)
+    heads = r"^(?:#+ .+|\|.*\|(?=\n\| ?--)|<details><summary>[^(<\n]+|!\[.*\]\(\S+\))"
+    found = re.findall(heads, text, re.MULTILINE)
+    return [re.sub(r"^!\[.*\]", "", line) for line in found if not line.startswith("### The code")]
 
 
 @pytest.mark.parametrize(
@@ -28,3 +38,6 @@ def test_an_example_runs(tmp_path, script, run, phases, headline):
     assert len(found.read(layout.HISTORY).phases) == phases
     assert headline in found.path_of(layout.README).read_text(encoding="utf-8")
     assert str(found.path_of(layout.README_HTML)) in done.stdout
+    shown = EXAMPLES.parent / "docs" / "reports" / script.removesuffix(".py") / "README.md"
+    assert outline(shown) == outline(found.path_of(layout.README)), "`make reports` writes the shown ones anew"
+    assert (shown.parent / "figures").is_dir()

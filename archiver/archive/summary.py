@@ -28,7 +28,7 @@ def summary_rows(run: Run) -> Rows:
     """`(what, text)` in the order in which a reader asks; control characters are replaced."""
     rows: list[tuple[str, str]] = [("run", run.name), ("status", run.status.describe())]
     seal_id = run.seal_id
-    rows.append(("seal id", f"{seal_id} (`archiver verify` checks it)" if seal_id else "none: not sealed"))
+    rows.append(("seal id", seal_id or "none: not sealed"))
     sections: tuple[tuple[RecordFile[Any], Callable[[Any], Rows]], ...] = (
         (layout.RUN, _of_run),
         (layout.DATASET_STATS, _of_data),
@@ -37,8 +37,9 @@ def summary_rows(run: Run) -> Rows:
         (layout.SYSTEM, _of_system),
         (layout.GIT, _of_git),
     )
-    rows += _results(run)
-    rows += _section(run, layout.HISTORY, _of_history)
+    curves = _section(run, layout.HISTORY, _of_history)
+    rows += [row for row in _results(run) if not curves or row[0] != "last epoch"]  # the curves end in these values
+    rows += curves
     for file, describe in sections:
         rows += _section(run, file, describe)
     rows.append(("report", str(run.path_of(layout.README_HTML)) if run.has(layout.README_HTML) else "none yet"))
@@ -92,7 +93,8 @@ def _of_results(record: Results) -> Rows:
         text = f"the {best.epoch + 1}.{phase}: {best.monitor} {best.value:.4g}, weights in {where}"
         yield "best epoch", text
     if record.exception:
-        yield "exception", f"{record.exception.type}: {record.exception.message}"
+        message = f": {record.exception.message}" if record.exception.message else ""
+        yield "exception", f"{record.exception.type}{message}"
     if record.logged:
         yield "logged", ", ".join(f"{name} {value}" for name, value in record.logged.items())
 

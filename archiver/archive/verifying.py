@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from archiver import layout
@@ -23,7 +23,13 @@ from archiver.storage.reading import open_below, read_below
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
 
-def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", deep: bool = False) -> VerifyReport:
+def verify(
+    path: str | os.PathLike[str],
+    *,
+    algorithm: HashChoice = "blake3",
+    deep: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> VerifyReport:
     """Check one archive.
 
     Args:
@@ -32,6 +38,7 @@ def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", de
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
         deep: also compare every tensor inside every model file with its recorded digest.
+        on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
 
     Returns:
         The report; an archive that is not sealed has a finding that says so.
@@ -47,7 +54,7 @@ def verify(path: str | os.PathLike[str], *, algorithm: HashChoice = "blake3", de
     _list_files(inspection)
     _read_manifests(inspection)
     _compare_lists(inspection)
-    _check_bytes(inspection, algorithms)
+    _check_bytes(inspection, algorithms, on_bytes)
     agreement.check(inspection)
     if deep:
         check_tensors(inspection)
@@ -164,7 +171,7 @@ def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) 
         inspection.find("unlisted", path, f"is not listed in {manifest}")
 
 
-def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...]) -> None:
+def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
     wanted = _expected_digests(inspection, algorithms)
     sizes = {path: inspection.sizes[path] for path in wanted}
     results: dict[str, dict[str, str] | Exception] = {}
@@ -172,7 +179,7 @@ def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...]) -> None:
     def hash_one(path: str) -> None:
         try:
             with open_below(inspection.run.path, path) as file:
-                results[path] = file_digests(file, wanted[path])
+                results[path] = file_digests(file, wanted[path], on_bytes)
         except (OSError, ArchiverError) as error:
             results[path] = error
 

@@ -25,10 +25,12 @@ def command(path: Path, force: bool) -> None:
       archiver finalize runs/digits_cnn_base_models
     """
     from archiver.archive.run import Run
+    from archiver.cli.progress import DelayedBar
     from archiver.closing import close_unfinished
 
     run = Run.open(path)
     was_sealed = run.seal_id is not None
-    seal_id = close_unfinished(run, force=force)
+    with DelayedBar("sealing"):
+        seal_id = close_unfinished(run, force=force)
     click.echo(f"{path}: {'was sealed already' if was_sealed else 'sealed'}, {run.status.describe()}")
     click.echo(f"seal id: {seal_id}")

@@ -15,6 +15,8 @@ from archiver.version import __version__
 COMMANDS = {
     "verify": "Check that archives are whole.",
     "show": "Show a run on one screen.",
+    "watch": "Watch a run that another process trains.",
+    "launch": "Train in a tmux session, watched and logged.",
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",

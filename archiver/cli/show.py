@@ -10,7 +10,7 @@ import click
 @click.command("show")
 @click.argument("path", type=click.Path(path_type=Path), metavar="RUN")
 def command(path: Path) -> None:
-    """Show a run on one screen: status, results, data, model, training, environment.
+    """Show a run on one screen: status, results, curves, what to watch out for, data, model, training, environment.
 
     \b
     Example:
@@ -22,11 +22,19 @@ def command(path: Path) -> None:
 
     from archiver.archive.run import Run
     from archiver.archive.summary import summary_rows
+    from archiver.report.screen import verdict_rows
 
     run = Run.open(path)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in summary_rows(run):
-        table.add_row(key, Text(value))
+    rows = list(summary_rows(run))
+    place = next((place for place, (key, _) in enumerate(rows) if key == "began"), len(rows))
+    for key, value in [*rows[:place], *verdict_rows(run), *rows[place:]]:
+        table.add_row(Text(_shortened(key, 24)), Text(_shortened(value, 240)))
     Console(highlight=False).print(table)
+
+
+def _shortened(text: str, limit: int) -> str:
+    """What would not fit one screen: the report has it whole."""
+    return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"

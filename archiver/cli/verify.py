@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,18 +38,19 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
     """
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
+    from archiver.cli.progress import DelayedBar
     from archiver.errors import ArchiverError
 
     archives = [found for path in paths for found in find_archives(path) or [path]]
     reports: list[VerifyReport] = []
     errors: list[ArchiverError] = []
-    with _progress(len(archives), form) as advance:
+    sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
+    with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
-                reports.append(verify(path, algorithm=algorithm, deep=deep))
+                reports.append(verify(path, algorithm=algorithm, deep=deep, on_bytes=bar.advance))
             except ArchiverError as error:
                 errors.append(error)
-            advance()
     click.echo(
         _as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)), nl=bool(reports or form == "json")
     )
@@ -63,29 +64,14 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-class _progress:  # noqa: N801 - used as a function
-    """A progress bar on a terminal, where there is more than one archive."""
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in an archive, for the bar; links are not followed."""
+    from archiver.storage.hashing import regular_files
 
-    def __init__(self, total: int, form: str) -> None:
-        import sys
-
-        self._shown = total > 1 and form == "text" and sys.stderr.isatty()
-        self._total = total
-
-    def __enter__(self) -> Callable[[], None]:
-        if not self._shown:
-            return lambda: None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._bar.start()
-        task = self._bar.add_task("verifying", total=self._total)
-        return lambda: self._bar.advance(task)
-
-    def __exit__(self, *exception: object) -> None:
-        if self._shown:
-            self._bar.stop()
+    try:
+        return sum(regular_files(folder).values())
+    except OSError:
+        return 0
 
 
 def _as_json(reports: list[VerifyReport]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from archiver.archive.run import Run
 from archiver.archive.summary import counted
-from archiver.records.scores import ClassScores
+from archiver.records.scores import ClassScores, RegressionScores
+from archiver.report.figures.choice import MAXIMAL_OUTPUTS_DRAWN, drawn_splits
 from archiver.report.markdown import Safe, format_number, markdown_text
 from archiver.report.tables import ordered
-from archiver.report.values import class_name, is_finite, known
+from archiver.report.values import class_name, is_finite, known, numbered, outputs_of_kind, split_title, test_scores_of
 
 MAXIMAL_METRICS = 3
 
@@ -55,12 +57,11 @@ def _learning_curves(records: dict[str, Any]) -> str:
 
 
 def _classifier(records: dict[str, Any], place: int) -> ClassScores | None:
-    scores = records["test_scores"]
-    found = [part for part in (scores.outputs.values() if scores is not None else ()) if isinstance(part, ClassScores)]
-    return found[place] if place < len(found) else None
+    found = outputs_of_kind(records, ClassScores)
+    return found[place][1] if place < len(found) else None
 
 
-def _confusion_matrix(records: dict[str, Any], place: int = 0) -> str:
+def _confusion_matrix(place: int, records: dict[str, Any]) -> str:
     scores = _classifier(records, place)
     confusion = known(scores.confusion) if scores is not None else None
     if scores is None or confusion is None:
@@ -76,23 +77,34 @@ def _confusion_matrix(records: dict[str, Any], place: int = 0) -> str:
     return f"{text}; the most frequent confusion is {true} taken for {predicted}, {counted(worst.count, 'time')}"
 
 
-def _calibration(records: dict[str, Any]) -> str:
-    scores = _classifier(records, 0)
+def _calibration(place: int, records: dict[str, Any]) -> str:
+    scores = _classifier(records, place)
     calibration = known(scores.calibration) if scores is not None else None
     error = (
         f": expected calibration error {calibration.expected_calibration_error:.3f}" if calibration is not None else ""
     )
-    return f"Reliability diagram{error}"
+    return f"Reliability diagram of the confidences{error}"
+
+
+def _predictions(place: int, records: dict[str, Any]) -> str:
+    found = outputs_of_kind(records, RegressionScores)
+    score = test_scores_of(records["results"]).get(found[place][0]) if place < len(found) else None
+    values = score.values if score is not None else {}
+    parts = [
+        f"{title} {format_number(values[name])}"
+        for name, title in (("r2", "R\N{SUPERSCRIPT TWO}"), ("mean_error", "mean error"))
+        if is_finite(values.get(name))
+    ]
+    return (
+        "Predicted against true values, and the distribution of the errors" + (": " if parts else "") + ", ".join(parts)
+    )
 
 
 def _class_distribution(records: dict[str, Any]) -> str:
     stats = records["dataset_stats"]
     parts = []
-    for name, split in stats.splits.items() if stats is not None else ():
-        classes = [part for part in known(split.classes, {}).values() if known(part) is not None]
-        if classes and classes[0].counts and split.same_as is None:
-            counts = classes[0].counts.values()
-            parts.append(f"{markdown_text(name, 40)} {min(counts):,} to {max(counts):,}")
+    for name, counts in drawn_splits(stats).items() if stats is not None else ():
+        parts.append(f"{markdown_text(split_title(name), 40)} {min(counts.values()):,} to {max(counts.values()):,}")
     return f"Samples per class: {', '.join(parts)}"
 
 
@@ -110,12 +122,13 @@ def _weight_change(records: dict[str, Any]) -> str:
     return f"Change of the weights in {counted(len(moved), 'layer')}: most in {markdown_text(name, 60)}, by {percent}"
 
 
+_PLACES = range(MAXIMAL_OUTPUTS_DRAWN)
+
 _DESCRIPTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "learning_curves": _learning_curves,
-    "confusion_matrix": _confusion_matrix,
-    "confusion_matrix_2": lambda records: _confusion_matrix(records, 1),
-    "confusion_matrix_3": lambda records: _confusion_matrix(records, 2),
-    "calibration": _calibration,
+    **{numbered("confusion_matrix", place): partial(_confusion_matrix, place) for place in _PLACES},
+    **{numbered("calibration", place): partial(_calibration, place) for place in _PLACES},
+    **{numbered("predictions", place): partial(_predictions, place) for place in _PLACES},
     "class_distribution": _class_distribution,
     "weight_change": _weight_change,
 }

@@ -11,7 +11,7 @@ from archiver.errors import ArchiverError
 from archiver.records.results import Results
 from archiver.records.scores import ClassScores
 from archiver.report.markdown import Safe, format_number, markdown_text
-from archiver.report.values import is_finite, known, test_scores_of
+from archiver.report.values import is_finite, known, split_title, test_scores_of
 from archiver.storage.journal import events_named
 
 WEAK_CLASS_GAP = 0.1
@@ -67,7 +67,8 @@ def _of_duplicates(data: Any) -> Iterator[str]:
 
 
 def _split(name: str) -> str:
-    return f"the {markdown_text(name, 40)} data"
+    role, _, phase = split_title(name).partition(" of ")
+    return f"the {markdown_text(role, 40)} data" + (f" of {phase}" if phase else "")
 
 
 def _of_values(data: Any) -> Iterator[str]:
@@ -92,9 +93,10 @@ def _of_scores(results: Results | None, data: Any, tables: Any) -> Iterator[str]
                 f"accuracy{of} {format_number(accuracy)} is not above {format_number(baseline)}, that of always "
                 "answering with the most frequent class"
             )
-    for table in tables.outputs.values() if tables is not None else ():
+    outputs = tables.outputs if tables is not None else {}
+    for name, table in outputs.items():
         if isinstance(table, ClassScores):
-            yield from _weak_classes(table)
+            yield from _weak_classes(table, f" of {markdown_text(name, 40)}" if len(outputs) > 1 else "")
 
 
 def _majority_share(data: Any, output: str) -> float | None:
@@ -105,7 +107,7 @@ def _majority_share(data: Any, output: str) -> float | None:
     return part.majority_share if part is not None else None
 
 
-def _weak_classes(table: ClassScores) -> Iterator[str]:
+def _weak_classes(table: ClassScores, of: str) -> Iterator[str]:
     present = [part for part in table.classes if part.support]
     if len(present) < 2:  # noqa: PLR2004 - weaker than what
         return
@@ -116,7 +118,7 @@ def _weak_classes(table: ClassScores) -> Iterator[str]:
         more = f"; {len(weak):,} classes lie more than {WEAK_CLASS_GAP} below the mean of {format_number(mean)}"
         right = f"{worst.correct:,} of {worst.support:,} found"
         name = markdown_text(worst.name, 60)
-        yield f"class {name} has recall {format_number(worst.recall)}, {right}{more if len(weak) > 1 else ''}"
+        yield f"class {name}{of} has recall {format_number(worst.recall)}, {right}{more if len(weak) > 1 else ''}"
 
 
 def _of_source_files(data: Any) -> Iterator[str]:

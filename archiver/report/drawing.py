@@ -9,11 +9,12 @@ from archiver import layout
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
 from archiver.records.base import Unavailable
-from archiver.records.dataset import ClassDistribution
-from archiver.records.scores import ClassScores
+from archiver.records.scores import ClassScores, RegressionScores
 from archiver.report.context import Records
+from archiver.report.figures.choice import MAXIMAL_OUTPUTS_DRAWN, drawn_splits
+from archiver.report.stored_predictions import target_and_prediction
 from archiver.report.trace_rows import read_trace
-from archiver.report.values import known
+from archiver.report.values import known, numbered, outputs_of_kind, split_title
 from archiver.storage import files
 from archiver.storage.journal import Journal
 
@@ -27,7 +28,7 @@ def draw_figures(run: Run, records: Records, journal: Journal, *, wanted: bool) 
     A figure that fails is recorded in the journal, and is missing.
     """
     drawings = {name: partial(draw, records) for name, draw in FIGURES.items()}
-    drawings |= {name: partial(draw, run, records) for name, draw in FIGURES_OF_TRACES.items()}
+    drawings |= {name: partial(draw, run, records) for name, draw in FIGURES_OF_FILES.items()}
     for name, drawing in drawings.items():
         path = f"figures/{name}.svg"
         try:
@@ -56,27 +57,14 @@ def _class_distribution(records: Records) -> bytes | None:
     stats = records["dataset_stats"]
     if stats is None:
         return None
-    found = {name: known(split.classes, {}) for name, split in stats.splits.items() if split.same_as is None}
-    counts = {name: part.counts for name, classes in found.items() if (part := _first_distribution(classes))}
     names = {str(index): name for index, name in enumerate(stats.class_names or ())}
-    return class_distribution(dict(list(counts.items())[:3]), names)
-
-
-def _first_distribution(classes: dict[str, ClassDistribution | Unavailable]) -> ClassDistribution | None:
-    return next((part for part in classes.values() if isinstance(part, ClassDistribution)), None)
-
-
-def classifiers(records: Records) -> list[tuple[str, ClassScores]]:
-    """The outputs with tables of classes: (name, tables)."""
-    scores = records["test_scores"]
-    outputs = scores.outputs if scores is not None else {}
-    return [(name, part) for name, part in outputs.items() if isinstance(part, ClassScores)]
+    return class_distribution({split_title(name): counts for name, counts in drawn_splits(stats).items()}, names)
 
 
 def _confusion_matrix(place: int, records: Records) -> bytes | None:
     from archiver.report.figures.confusion import confusion_matrix
 
-    found = classifiers(records)[place : place + 1]
+    found = outputs_of_kind(records, ClassScores)[place : place + 1]
     confusion = known(found[0][1].confusion) if found else None
     matrix = known(confusion.matrix) if confusion is not None else None
     if matrix is None or not matrix or len(matrix) > MAXIMAL_CLASSES_DRAWN:
@@ -88,7 +76,7 @@ def _confusion_matrix(place: int, records: Records) -> bytes | None:
 def _calibration(place: int, records: Records) -> bytes | None:
     from archiver.report.figures.calibration import calibration_curve
 
-    found = classifiers(records)[place : place + 1]
+    found = outputs_of_kind(records, ClassScores)[place : place + 1]
     calibration = known(found[0][1].calibration) if found else None
     return calibration_curve(calibration) if calibration is not None else None
 
@@ -102,6 +90,14 @@ def _weight_change(records: Records) -> bytes | None:
         return None
     shares = [(layer.layer, known(layer.relative_change)) for layer in phases[-1].layers]
     return weight_change([(name, share) for name, share in shares if share is not None])
+
+
+def _predictions(place: int, run: Run, records: Records) -> bytes | None:
+    from archiver.report.figures.predictions import predictions_figure
+
+    found = outputs_of_kind(records, RegressionScores)[place : place + 1]
+    arrays = target_and_prediction(run, records["results"], found[0][0]) if found and records["results"] else None
+    return predictions_figure(*arrays) if arrays is not None else None
 
 
 def _memory(run: Run, records: Records) -> bytes | None:
@@ -122,21 +118,22 @@ def _temperature(run: Run, records: Records) -> bytes | None:
     return temperature_figure(read_trace(run, layout.TEMPERATURE_TRACE), records["telemetry"])
 
 
+_PLACES = range(MAXIMAL_OUTPUTS_DRAWN)
+
 FIGURES: dict[str, Callable[[Records], bytes | None]] = {
     "learning_curves": _learning_curves,
-    "confusion_matrix": partial(_confusion_matrix, 0),
-    "confusion_matrix_2": partial(_confusion_matrix, 1),
-    "confusion_matrix_3": partial(_confusion_matrix, 2),
-    "calibration": partial(_calibration, 0),
+    **{numbered("confusion_matrix", place): partial(_confusion_matrix, place) for place in _PLACES},
+    **{numbered("calibration", place): partial(_calibration, place) for place in _PLACES},
     "class_distribution": _class_distribution,
     "weight_change": _weight_change,
 }
 """By file name: the function that draws it, or finds that there is nothing to draw. The numbered ones are those of a
 model's further outputs."""
 
-FIGURES_OF_TRACES: dict[str, Callable[[Run, Records], bytes | None]] = {
+FIGURES_OF_FILES: dict[str, Callable[[Run, Records], bytes | None]] = {
+    **{numbered("predictions", place): partial(_predictions, place) for place in _PLACES},
     "memory": _memory,
     "utilisation": _utilisation,
     "temperature": _temperature,
 }
-"""The same, for those that also need the traces."""
+"""The same, for those that also need the stored predictions, or a trace."""

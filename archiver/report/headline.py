@@ -8,7 +8,7 @@ from archiver.archive.status import Status
 from archiver.archive.summary import counted
 from archiver.records.results import Results
 from archiver.records.scores import HeadlineScores, Interval
-from archiver.report.markdown import Safe, format_number, format_seconds, markdown_text, short_name
+from archiver.report.markdown import Safe, format_score, format_seconds, markdown_text, short_name
 from archiver.report.values import (
     is_finite,
     known,
@@ -130,9 +130,7 @@ def _named(text: str, index: int) -> str:
 def _first_scores(score: HeadlineScores) -> list[str]:
     names = HEADLINE_SCORES[score.decision.task]
     return [
-        f"{score_title(name)} {format_number(score.values[name])}"
-        for name in names
-        if is_finite(score.values.get(name))
+        f"{score_title(name)} {format_score(score.values[name])}" for name in names if is_finite(score.values.get(name))
     ]
 
 
@@ -153,7 +151,7 @@ def _without_test(results: Results) -> str:
 
 
 def _metric(item: tuple[str, float]) -> str:
-    return f"{markdown_text(item[0], 60)} {format_number(item[1])}"
+    return f"{markdown_text(item[0], 60)} {format_score(item[1])}"
 
 
 def _score_details(results: Results | None) -> str:
@@ -177,7 +175,7 @@ def interval_text(interval: Interval, score: HeadlineScores) -> str:
     """`95 % interval 0.978 to 0.994`."""
     level = known(score.bootstrap)
     percent = f"{100 * level.confidence_level:g} % " if level is not None else ""
-    return f"{percent}interval {format_number(interval.low)} to {format_number(interval.high)}"
+    return f"{percent}interval {format_score(interval.low)} to {format_score(interval.high)}"
 
 
 def _ended(records: dict[str, Any], status: Status) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import Any
 
 MAXIMAL_TEXT_LENGTH = 500
@@ -14,6 +15,7 @@ _SYNTAX = re.compile(
     r"[\\`*\[\]<>|~&$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)|(?<=[wW]{3})\."
     r"|^[#+=-](?=[\s#=-]|$)|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"
 )
+_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 
 
@@ -35,7 +37,13 @@ def markdown_text(value: object, limit: int = MAXIMAL_TEXT_LENGTH) -> Safe:
         return value
     text = printable(str(value))
     text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return Safe(_SYNTAX.sub(lambda match: f"&#{ord(match[0])};", text))
+    escaped = _SYNTAX.sub(lambda match: f"&#{ord(match[0])};", text)
+    return Safe(f"{_ISOLATE}{escaped}{_END_OF_ISOLATE}" if _runs_to_the_left(text) else escaped)
+
+
+def _runs_to_the_left(text: str) -> bool:
+    """Whether there is Arabic or Hebrew in it, or the like: numbers and signs of ours beside it would change places."""
+    return not text.isascii() and any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
 
 
 def format_number(value: Any) -> Safe:
@@ -45,6 +53,15 @@ def format_number(value: Any) -> Safe:
     if isinstance(value, int):
         return Safe(f"{value:,}")
     return Safe(f"{value:.4g}" if math.isfinite(value) else str(value))
+
+
+def format_score(value: Any) -> Safe:
+    """A number that stands below others like it: four decimals, so that points and digits stand in columns.
+
+    Numbers below 0.01 and from 10 on have four significant digits instead.
+    """
+    is_middling = isinstance(value, float) and 0.01 <= abs(value) < 10  # noqa: PLR2004
+    return Safe(f"{value:.4f}") if is_middling else format_number(value)
 
 
 def format_bytes(count: float) -> Safe:

@@ -22,6 +22,9 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FOLD = re.compile(r"<details><summary>([^<>]*)</summary>")
 _MARK = re.compile(r"<!-- archiver: [a-z ]+ -->")
 _HEADINGS_LISTED = "h2"
+_WIDTH = re.compile(rb'<svg[^>]* width="([0-9]{1,6}(?:\.[0-9]{1,9})?)pt"')
+_FULL_WIDTH_POINTS = 500
+"""Figures of at least this width fill the column, others stand beside each other in their own size."""
 
 
 def render_page(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
@@ -170,10 +173,16 @@ def _number_headings(tokens: Any) -> list[tuple[str, str]]:
     return found
 
 
+def _width_points(svg: bytes) -> float:
+    match = _WIDTH.search(svg[:1000])
+    return float(match[1]) if match else 0.0
+
+
 def _inline_images(tokens: Any, figures: Mapping[str, bytes]) -> None:
     for token in tokens:
         for child in token.children or ():
             if child.type == "image":
                 data = figures.get(child.attrGet("src") or "")
                 child.attrSet("src", "data:image/svg+xml;base64," + base64.b64encode(data or b"").decode())
+                child.attrSet("class", "wide" if _width_points(data or b"") >= _FULL_WIDTH_POINTS else "narrow")
                 child.attrSet("loading", "lazy")

@@ -8,9 +8,9 @@ from typing import Any
 
 from archiver.archive.summary import counted
 from archiver.report.markdown import Safe, markdown_text
-from archiver.report.values import known
+from archiver.report.values import known, split_title
 
-NOTHING = Safe("nothing known")
+NOTHING = Safe("\N{CHECK MARK} nothing known")
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def _data(stats: Any) -> Requirement:
     splits = stats.splits if stats is not None else {}
     known_splits = [name for name, split in splits.items() if known(split.samples_fingerprint) is not None]
     if known_splits:
-        held.append("fingerprints of " + ", ".join(markdown_text(name, 40) for name in known_splits))
+        held.append("fingerprints of " + ", ".join(markdown_text(split_title(name), 40) for name in known_splits))
     unknown = [name for name, split in splits.items() if name not in known_splits and split.same_as is None]
     if unknown:
-        obstacles.append("no fingerprint of " + ", ".join(markdown_text(name, 40) for name in unknown))
+        obstacles.append("no fingerprint of " + ", ".join(markdown_text(split_title(name), 40) for name in unknown))
     if stats is not None and stats.source:
         held.append("where it came from")
     else:

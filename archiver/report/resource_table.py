@@ -12,6 +12,8 @@ from archiver.report.tables import Table, made
 def use_table(rows: Sequence[UseRow]) -> Table:
     """A row per stage."""
     titles = [title for title, cell in _COLUMNS.items() if any(cell(row) is not None for row in rows)]
+    if len({row.phase for row in rows}) == 1:
+        titles.remove("phase")
     cells = [[_COLUMNS[title](row) for title in titles] for row in rows]
     return made(titles, "".join("l" if title == "stage" else "r" for title in titles), cells)
 
@@ -25,7 +27,7 @@ _COLUMNS: dict[str, Callable[[UseRow], object]] = {
     "stage": lambda row: row.stage,
     "time": lambda row: format_seconds(row.seconds),
     "peak memory": lambda row: format_bytes(row.peak_rss_bytes),
-    "CPU, mean": lambda row: _rounded(row.mean_cpu_percent, "%"),
+    "CPU, mean (100 % is one core)": lambda row: _rounded(row.mean_cpu_percent, "%"),
     "GPU memory, largest": lambda row: None if row.largest_gpu_bytes is None else format_bytes(row.largest_gpu_bytes),
     "GPU, mean": lambda row: _rounded(row.mean_gpu_percent, "%"),
     "hottest sensor": lambda row: _rounded(row.largest_celsius, "°C"),

@@ -15,12 +15,19 @@ from archiver.records.telemetry import (
     PhaseUse,
     SamplingPart,
     Telemetry,
-    UnavailableReading,
 )
 from archiver.report.markdown import format_bytes
 
 MAXIMAL_ROWS = 30
 MAXIMAL_REASONS = 10
+
+_READINGS = {
+    "gpu_...": "GPUs",
+    "cpu_celsius": "temperature of the processor",
+    "memory_pressure_percent": "memory pressure",
+    "backend_...": "memory that the framework's allocator counts",
+}
+"""What the sampler did not find, for a reader."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Resources:
     alerts: tuple[tuple[int, GuardEvent], ...]
     figures: tuple[tuple[str, str], ...]
     """(path, what it shows)."""
-    unavailable: tuple[UnavailableReading, ...]
+    unavailable: tuple[tuple[str, str], ...]
+    """(what was not measured, why)."""
 
 
 def resources(run: Run, telemetry: Telemetry | None) -> Resources | None:
@@ -90,9 +98,12 @@ def _events(phase: PhaseTelemetry) -> tuple[GuardEvent, ...]:
     return () if isinstance(phase.guard, Unavailable) else phase.guard.events
 
 
-def _unavailable(telemetry: Telemetry) -> tuple[UnavailableReading, ...]:
+def _unavailable(telemetry: Telemetry) -> tuple[tuple[str, str], ...]:
     parts = [each.sampling for each in telemetry.phases if isinstance(each.sampling, SamplingPart)]
-    return parts[-1].unavailable_readings if parts else ()
+    found = parts[-1].unavailable_readings if parts else ()
+    return tuple(
+        (_READINGS.get(each.reading, each.reading), each.reason.removeprefix("LookupError: ")) for each in found
+    )
 
 
 def _rows(phase: PhaseTelemetry) -> Iterator[UseRow]:

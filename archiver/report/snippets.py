@@ -13,11 +13,14 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive.run import Run
-from archiver.report.markdown import Safe, printable
-from archiver.report.values import known, single_shapes
+from archiver.report.markdown import Safe, format_number, in_words, printable
+from archiver.report.values import is_finite, known, single_shapes
 
 MAXIMAL_INLINE_NAMES = 300
 """Characters of class names up to which they stand in the code; longer lists are read from the record."""
+MAXIMAL_LINE = 84
+MAXIMAL_COMMENT = 70
+"""Characters of the user's words on preprocessing."""
 UNKNOWN_LENGTH = 16
 """Of an axis that may have any length."""
 
@@ -76,8 +79,10 @@ from pathlib import Path
 import archiver
 
 packages = archiver.Run.open(".").read(archiver.layout.PACKAGES).packages.values()
-lines = [f"{part.name}=={part.version}" for part in packages if isinstance(part.version, str) and not part.editable]
-Path("../requirements.txt").write_text("\\n".join(lines) + "\\n")  # then: pip install -r ../requirements.txt
+released = [part for part in packages if isinstance(part.version, str) and not part.editable]
+lines = [f"{part.name}=={part.version}\\n" for part in released]
+Path("../requirements.txt").write_text("".join(lines))
+# then: pip install -r ../requirements.txt
 """
 
 
@@ -85,7 +90,7 @@ def _read(run: Run) -> str:
     lines = ["import archiver", "", 'run = archiver.Run.open(".")', "print(run.status.describe())"]
     if run.has(layout.HISTORY):
         lines += [
-            "history = run.read(archiver.layout.HISTORY)  # typed; `archiver.layout` lists all records",
+            "history = run.read(archiver.layout.HISTORY)  # archiver.layout names all records",
             "for name, values in history.phases[-1].metrics.items():",
             "    print(name, values[-3:])",
         ]
@@ -133,13 +138,34 @@ def _predict(records: dict[str, Any], names: str) -> str:
     inputs = _arrays(records, "x", records["model_config"].input_shape)
     if inputs is None:
         return ""
-    code = f"\n# Your samples; the first axis counts them.\nx = {inputs}\npredictions = model.predict(x, verbose=0)\n"
+    about = "".join(
+        f"# {line}\n" for line in ("Your samples; the first axis counts them.", *_like_in_training(records))
+    )
+    code = f"\n{about}x = {inputs}\npredictions = model.predict(x, verbose=0)\n"
     outputs = single_shapes(records["model_config"].output_shape)
     if len(outputs) != 1:
         return code + "print(keras.tree.map_structure(np.shape, predictions))\n"
     if not names:
         return code + "print(predictions)\n"
     return code + names + "print([class_names[index] for index in predictions.argmax(axis=-1).ravel()])\n"
+
+
+def _like_in_training(records: dict[str, Any]) -> list[str]:
+    """Comments: what the values of the training data were like, and what was said of their preparation."""
+    data, preprocessing = records["dataset_stats"], records["preprocessing"]
+    split = data.splits.get("train") if data is not None else None
+    ranges = []
+    for array in known(split.arrays, ()) if split is not None else ():
+        least, greatest = known(array.minimum), known(array.maximum)
+        which, _, name = array.name.partition("/")
+        if which == "x" and is_finite(least) and is_finite(greatest):
+            of = f"{printable(name)[:40]} " if name else ""
+            ranges.append(f"{of}from {format_number(least)} to {format_number(greatest)}")
+    lines = [f"In training, values were {', '.join(ranges[:4])}."] if ranges else []
+    given = preprocessing.description if preprocessing is not None else None
+    text = printable(in_words(given)) if given else ""
+    short = text if len(text) <= MAXIMAL_COMMENT else text[:MAXIMAL_COMMENT] + "..."
+    return [*lines, f"Prepared as in training: {short}"] if text else lines
 
 
 def _class_names(records: dict[str, Any]) -> str:
@@ -173,12 +199,17 @@ def _arrays(records: dict[str, Any], which: str, shapes: Any, count: int = 1) ->
     if list(items) == [""]:
         return items[""]
     if isinstance(shapes, list | tuple):
-        return "[" + ", ".join(items.values()) + "]"
-    return (
-        "{"
-        + ", ".join(f"{json.dumps(printable(name), ensure_ascii=False)}: {made}" for name, made in items.items())
-        + "}"
-    )
+        return _on_lines("[", list(items.values()), "]")
+    pairs = [f"{json.dumps(printable(name), ensure_ascii=False)}: {made}" for name, made in items.items()]
+    return _on_lines("{", pairs, "}")
+
+
+def _on_lines(opening: str, parts: list[str], closing: str) -> str:
+    """A literal on one line, or with a line for each part where that would be too long to be read without scrolling."""
+    line = f"{opening}{', '.join(parts)}{closing}"
+    if len(line) <= MAXIMAL_LINE:
+        return line
+    return "\n".join([opening, *(f"    {part}," for part in parts), closing])
 
 
 def _described(data: Any, which: str) -> dict[str, tuple[Any, str]]:

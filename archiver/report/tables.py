@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archiver.records.scores import ClassScores, Interval
+from archiver.records.scores import ClassScores, Interval, RegressionScores
 from archiver.report.headline import score_title
-from archiver.report.markdown import Safe, format_bytes, format_number, markdown_text, short_name
-from archiver.report.values import class_name, is_finite, known, shape_text, single_shapes, test_scores_of
+from archiver.report.markdown import Safe, format_bytes, format_number, format_score, markdown_text, short_name
+from archiver.report.values import (
+    class_name,
+    is_finite,
+    known,
+    numbered,
+    outputs_of_kind,
+    shape_text,
+    single_shapes,
+    split_title,
+    test_scores_of,
+)
 
 MAXIMAL_ROWS = 200
 """In a folded table; the records hold all."""
 NARROW_ROWS = 20
 """Up to here a table is not folded."""
 WORST_ROWS = 10
+_GIVEN_BY_KERAS = re.compile(r"(sequential|functional|model)(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ class OutputResults:
     """Of a regression with several."""
     confusions: Safe
     """The most frequent ones, in words."""
+    figures: tuple[str, ...]
+    """Names of the figures that show it, where they were drawn."""
 
 
 def test_tables(records: dict[str, Any]) -> list[OutputResults]:
@@ -98,12 +112,22 @@ def test_tables(records: dict[str, Any]) -> list[OutputResults]:
                 classes=_classes(classes),
                 columns=_columns(details) if classes is None else made((), "", ()),
                 confusions=_confusions(classes),
+                figures=_figures(records, name),
             )
         )
     return found
 
 
 test_tables.__test__ = False  # type: ignore[attr-defined]  # pytest shall not take it for a test
+
+
+def _figures(records: dict[str, Any], output: str) -> tuple[str, ...]:
+    classifiers = [name for name, _ in outputs_of_kind(records, ClassScores)]
+    regressions = [name for name, _ in outputs_of_kind(records, RegressionScores)]
+    if output in classifiers:
+        place = classifiers.index(output)
+        return numbered("confusion_matrix", place), numbered("calibration", place)
+    return (numbered("predictions", regressions.index(output)),) if output in regressions else ()
 
 
 def _scores(score: Any) -> Table:
@@ -113,11 +137,11 @@ def _scores(score: Any) -> Table:
             continue
         interval = score.intervals.get(name)
         between = (
-            Safe(f"{format_number(interval.low)} to {format_number(interval.high)}")
+            Safe(f"{format_score(interval.low)} to {format_score(interval.high)}")
             if isinstance(interval, Interval)
             else None
         )
-        rows.append((score_title(name), value, between))
+        rows.append((score_title(name), format_score(value), between))
     level = known(score.bootstrap)
     head = f"{100 * level.confidence_level:g} % interval" if level is not None else "interval"
     return made(("score", "value", head), "lrr", rows)
@@ -127,7 +151,7 @@ def _classes(scores: ClassScores | None) -> Table:
     if scores is None:
         return made((), "", ())
     parts = sorted(scores.classes, key=lambda part: (part.support == 0, part.f1))
-    rows = [(part.name, part.support, part.precision, part.recall, part.f1) for part in parts]
+    rows = [(part.name, part.support, *map(format_score, (part.precision, part.recall, part.f1))) for part in parts]
     return made(("class", "samples", "precision", "recall", "F1"), "lrrrr", rows)
 
 
@@ -164,7 +188,11 @@ def metric_table(records: dict[str, Any]) -> Table:
         phase = f"{best.phase + 1}." if best is not None and results.phase_count > 1 else ""
         at = Safe(f"{phase}{best.epoch + 1}") if best is not None else None
         best_value = best.value if best is not None and part.direction != "unknown" else None
-        rows.append((name, part.first.value, best_value, at if best_value is not None else None, part.last.value))
+        best_score = format_score(best_value) if best_value is not None else None
+        first, last = format_score(part.first.value), format_score(part.last.value)
+        rows.append((name, first, best_score, at if best_value is not None else None, last))
+    if results is not None and results.epoch_count == 1:
+        return made(("metric", "value"), "lr", [(row[0], row[-1]) for row in rows])
     at_head = "in phase.epoch" if results is not None and results.phase_count > 1 else "in epoch"
     return made(("metric", "first", "best", at_head, "last"), "lrrrr", rows)
 
@@ -188,10 +216,11 @@ def data_table(stats: Any) -> Table:
         ]
         fingerprint = known(split.samples_fingerprint)
         mark = Safe(f"`{fingerprint[:12]}`") if fingerprint else None
+        title = split_title(name)
         what = (
-            name
+            title
             if split.same_as is None
-            else Safe(f"{markdown_text(name)} (the same as {markdown_text(split.same_as)})")
+            else Safe(f"{markdown_text(title)} (the same as {markdown_text(split_title(split.same_as))})")
         )
         rows.append((what, known(split.sample_count, "unknown"), *texts, mark))
     return made(("split", "samples", "inputs", "targets", "fingerprint"), "lrlll", rows)
@@ -210,7 +239,7 @@ def value_table(stats: Any) -> Table:
         for array in known(split.arrays, ()) if split.same_as is None else ():
             numbers = [known(value) for value in (array.minimum, array.maximum, array.mean, array.standard_deviation)]
             if any(number is not None for number in numbers):
-                rows.append((name, array.name, *numbers))
+                rows.append((split_title(name), array.name, *numbers))
     return made(("split", "array", "least", "greatest", "mean", "standard deviation"), "llrrrr", rows)
 
 
@@ -241,7 +270,7 @@ def variable_table(weights: Any) -> Table:
 
 
 def model_facts(records: dict[str, Any]) -> Safe:
-    """One sentence: `Sequential digits_cnn: 5 layers, 38,122 parameters, ...`."""
+    """One sentence: `Sequential model digits_cnn: 5 layers, 38,122 parameters, ...`."""
     model = records["model_config"]
     if model is None:
         return Safe("")
@@ -257,7 +286,8 @@ def model_facts(records: dict[str, Any]) -> Safe:
         least = "at least " if flops.not_counted else ""
         parts.append(f"{least}{format_number(flops.per_sample)} floating-point operations per sample")
     parts.append(markdown_text(model.dtype_policy)) if model.dtype_policy else None
-    return Safe(f"{markdown_text(short_name(model.class_name))} {markdown_text(model.name, 80)}: {', '.join(parts)}.")
+    kind, name = short_name(model.class_name), "" if _GIVEN_BY_KERAS.fullmatch(model.name) else f" {model.name}"
+    return Safe(f"{markdown_text(kind)} model{markdown_text(name, 80)}: {', '.join(parts)}.")
 
 
 def missing_formats(weights: Any) -> list[Safe]:

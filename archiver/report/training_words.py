@@ -20,7 +20,7 @@ from archiver.report.values import is_finite, known
 MAXIMAL_PHASES = 4
 """Columns of the table: the last ones."""
 _MAXIMAL_TEXT = 160
-_OUR_CALLBACKS = {"History", "RunArchiver"}
+_OUR_CALLBACKS = {"History", "ProgbarLogger", "RunArchiver"}
 
 
 def training_table(records: dict[str, Any]) -> Table:

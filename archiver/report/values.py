@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from archiver.records.base import Part
 from archiver.records.results import Results
@@ -12,6 +12,8 @@ from archiver.records.scores import HeadlineScores
 from archiver.records.training import History
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+
+_Kind = TypeVar("_Kind")
 
 
 def is_available(value: Any) -> bool:
@@ -62,6 +64,26 @@ def value_at(history: History | None, metric: str, phase: int, epoch: int) -> fl
             value = part.metrics[metric][part.epochs.index(epoch)]
             return value if is_finite(value) else None
     return None
+
+
+def split_title(name: str) -> str:
+    """`train_phase_1`, as records name the data of the second call of `fit`, for a reader: `train of phase 2`."""
+    from archiver.collect.splits import role_and_phase
+
+    role, phase = role_and_phase(name)
+    return f"{role} of phase {phase + 1}" if phase else role
+
+
+def outputs_of_kind(records: dict[str, Any], kind: type[_Kind]) -> list[tuple[str, _Kind]]:
+    """The outputs with tables of this kind: (Keras' name, tables)."""
+    scores = records["test_scores"]
+    outputs = scores.outputs if scores is not None else {}
+    return [(name, part) for name, part in outputs.items() if isinstance(part, kind)]
+
+
+def numbered(figure: str, place: int) -> str:
+    """The name of a figure of a model's first, second, ... output: `calibration`, `calibration_2`."""
+    return figure if place == 0 else f"{figure}_{place + 1}"
 
 
 def planned_epochs(train_config: Any) -> int | None:

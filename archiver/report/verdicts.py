@@ -8,7 +8,7 @@ from archiver.archive.status import Status
 from archiver.archive.summary import counted
 from archiver.records.performance import Convergence, Overfitting
 from archiver.records.results import BestEpoch, Results
-from archiver.report.markdown import Safe, format_number, markdown_text
+from archiver.report.markdown import Safe, format_number, format_score, markdown_text
 from archiver.report.values import is_finite, known, value_at
 
 Verdict = tuple[str, Safe]
@@ -31,9 +31,7 @@ def verdicts(records: dict[str, Any], status: Status) -> list[Verdict]:
     rows.append(
         (
             "Seal",
-            Safe(
-                "`archiver verify .` checks every file; the seal id, kept elsewhere, proves that this is that archive"
-            ),
+            Safe("`archiver verify .` checks every file; its seal id, noted elsewhere, proves that none was exchanged"),
         )
     )
     if results is not None:
@@ -89,7 +87,7 @@ def _generalisation(results: Results, history: Any) -> list[Verdict]:
         ("validation", value_at(history, f"val_{metric}", *at)),
         ("test", test.metrics.get(metric) if test is not None else None),
     ]
-    shown = [f"{split} {format_number(value)}" for split, value in parts if is_finite(value)]
+    shown = [f"{split} {format_score(value)}" for split, value in parts if is_finite(value)]
     if len(shown) < 2:  # noqa: PLR2004 - one number alone says nothing of generalisation
         return []
     verdict = _overfitting(results.convergence) + _below_validation(results, metric, parts[1][1], parts[2][1])
@@ -147,7 +145,7 @@ def _convergence(results: Results) -> list[Verdict]:
     plateau, after = known(curve.plateau), known(curve.epochs_after_plateau)
     text = f"{markdown_text(convergence.monitor, 60)} {_STATES[state]}"
     if state == "plateau" and plateau is not None and after:
-        text += f"; within 1 % of all that was gained by epoch {plateau.epoch + 1}, {counted(after, 'epoch')} earlier"
+        text += f": epoch {plateau.epoch + 1}, {counted(after, 'epoch')} before the end, had 99 % of the gain"
     return [("Convergence", Safe(text))]
 
 

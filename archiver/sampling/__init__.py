@@ -2,7 +2,7 @@
 
 From the bottom up:
 
-- `kept`, `columns`: descriptors that stay open, and what a column of a trace is.
+- `arguments`, `kept`, `columns`: checks of arguments, descriptors that stay open, and what a column of a trace is.
 - `peaks`: the true peak of resident memory between two moments.
 - `process`, `children`, `system`, `container`, `gpus`, `temperature`, `backend`: the samplers. Each is made once, says
   in `columns` what it measures and in `unavailable` what it cannot and why, and is asked with `sample()`.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import threading
 from dataclasses import dataclass
 from typing import Literal
 
 from archiver.errors import ArgumentError
 from archiver.records.telemetry import CoolingCause
+from archiver.sampling.arguments import checked_number, is_number
 from archiver.sampling.thermometer import Temperatures
 
 HIGHEST_LIMIT_CELSIUS = 125
@@ -54,10 +55,9 @@ class CoolingPolicy:
         resume, limit = getattr(self, f"{part}_resume_celsius"), self.limit(part)
         if resume is None:
             return
-        if limit is None or not 0 < resume < limit:
-            raise ArgumentError(
-                f"Received {part}_resume_celsius={resume!r}. Expected more than 0, less than {limit!r}."
-            )
+        if limit is None or not is_number(resume) or not 0 < resume < limit:
+            below = "None, as there is no limit" if limit is None else f"more than 0, less than the limit, {limit!r}"
+            raise ArgumentError(f"Received {part}_resume_celsius={resume!r}. Expected {below}.")
 
     def limit(self, part: str) -> float | None:
         """The limit of `"cpu"` or `"gpu"`."""
@@ -90,17 +90,13 @@ def is_above(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _check_limit(name: str, value: float | None) -> None:
-    if value is not None and not (_is_number(value) and 0 < value <= HIGHEST_LIMIT_CELSIUS):
+    if value is not None and not (is_number(value) and 0 < value <= HIGHEST_LIMIT_CELSIUS):
         raise ArgumentError(
             f"Received {name}={value!r}. Expected degrees Celsius above 0, at most {HIGHEST_LIMIT_CELSIUS}, or None."
         )
 
 
 def _check_seconds(name: str, value: float, least: float) -> None:
-    if not _is_number(value) or value < least:
-        raise ArgumentError(f"Received {name}={value!r}. Expected a number of seconds of at least {least:g}.")
+    most = threading.TIMEOUT_MAX
+    checked_number(name, value, least=least, most=most, expected=f"{least:g} to {most:g} seconds")

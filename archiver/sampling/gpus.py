@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 from archiver.errors import ArgumentError
 from archiver.machine.nvml import NvmlUnavailableError, open_nvml
@@ -164,11 +164,18 @@ class GpuSampler:
 def _checked(indices: Sequence[int] | None, count: int, reason: str | None) -> tuple[int, ...]:
     if indices is None:
         return tuple(range(count))
-    wrong = [index for index in indices if isinstance(index, bool) or index not in range(count)]
+    if isinstance(indices, str | bytes | Mapping) or not isinstance(indices, Iterable):
+        raise ArgumentError(f"Received gpu_indices={indices!r}. Expected a list of numbers, such as [0, 1], or None.")
+    indices = tuple(indices)
+    wrong = [index for index in indices if not _is_index(index) or index not in range(count)]
     if wrong:
         expected = f"0 to {count - 1}" if count else f"none: {reason or 'the driver knows no GPU'}"
         raise ArgumentError(f"Received GPU index {wrong[0]!r}. Expected {expected}.")
-    return tuple(indices)
+    return indices
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 def _process_bytes(processes: Sequence[Any]) -> int | None:

@@ -17,6 +17,7 @@ from typing import Literal
 from archiver.errors import ArgumentError
 from archiver.records.base import utc_now
 from archiver.records.telemetry import GuardEvent, GuardLimits
+from archiver.sampling.arguments import checked_function, checked_number
 from archiver.sampling.memory_sources import ContainerMemory, ProcessMemory, SystemMemoryReader
 from archiver.sampling.thread import SteadyThread
 
@@ -73,7 +74,11 @@ class MemoryGuard:
         self.events: list[GuardEvent] = []
         self.callback_failure: str | None = None
         """What a callback raised; the guard goes on."""
-        self._calls: dict[str, OnPassed] = {"hard": on_hard} | ({"soft": on_soft} if on_soft else {})
+        if on_hard is None:
+            raise ArgumentError("Received on_hard=None. Expected a function.")
+        self._calls: dict[str, OnPassed] = {"hard": checked_function("on_hard", on_hard)}
+        if on_soft is not None:
+            self._calls["soft"] = checked_function("on_soft", on_soft)
         self._memory, self._system, self._container = ProcessMemory(), SystemMemoryReader(), ContainerMemory(process)
         self.capacity_bytes = self._capacity()
         most = self._most()
@@ -86,8 +91,8 @@ class MemoryGuard:
             raise ArgumentError(
                 f"Received a soft limit of {soft} bytes. Expected at most the hard limit, {hard} bytes."
             )
-        if not MINIMAL_POLL_SECONDS <= poll_seconds <= 1:
-            raise ArgumentError(f"Received poll_seconds={poll_seconds!r}. Expected {MINIMAL_POLL_SECONDS} to 1.")
+        expected = f"{MINIMAL_POLL_SECONDS} to 1 second"
+        checked_number("poll_seconds", poll_seconds, least=MINIMAL_POLL_SECONDS, most=1, expected=expected)
         self.limits = GuardLimits(
             capacity_bytes=self.capacity_bytes,
             soft_limit_bytes=soft,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from archiver.errors import ArgumentError
+from archiver.sampling.arguments import checked_flag, checked_function, checked_number, is_number
 from archiver.sampling.cleaning import Cleanup, clean_up, collect_cheaply
 from archiver.sampling.memory_sources import (
     ContainerMemory,
@@ -74,7 +76,8 @@ class MemoryMonitor:
         gpu_memory: tells the bytes in use on GPUs, asked instead of NVIDIA's driver.
 
     Raises:
-        ArgumentError: a threshold that is not positive, or more than the machine has; a cadence below 1.
+        ArgumentError: a threshold that is not positive, or more than the machine has; a cadence below 1; something of
+            another type.
     """
 
     def __init__(
@@ -88,19 +91,19 @@ class MemoryMonitor:
         cleanup_pause_seconds: float = 0.0,
         gpu_memory: Callable[[], int] | None = None,
     ) -> None:
-        self._gpu = GpuMemory(gpu_memory)
+        self._gpu = GpuMemory(checked_function("gpu_memory", gpu_memory))
         self.cpu_threshold_mb = _checked_threshold(
             "cpu_threshold_mb", cpu_threshold_mb, CPU_THRESHOLD_MB, machine_memory_bytes()
         )
         self.gpu_threshold_mb = _checked_threshold(
             "gpu_threshold_mb", gpu_threshold_mb, GPU_THRESHOLD_MB, self._gpu.total_bytes
         )
-        self.auto_cleanup = auto_cleanup
+        self.auto_cleanup = checked_flag("auto_cleanup", auto_cleanup)
         self._collect_every = _checked_cadence(collect_every)
-        if not cleanup_pause_seconds >= 0:
-            raise ArgumentError(f"Received cleanup_pause_seconds={cleanup_pause_seconds!r}. Expected 0 or more.")
-        self._freeze = freeze
-        self._pause_seconds = cleanup_pause_seconds
+        self._freeze = checked_flag("freeze", freeze)
+        self._pause_seconds = checked_number(
+            "cleanup_pause_seconds", cleanup_pause_seconds, least=0, most=math.inf, expected="0 seconds or more"
+        )
         self._process, self._system, self._container = ProcessMemory(), SystemMemoryReader(), ContainerMemory()
         self._peak = PeakMeter()
         self._begin = time.monotonic()
@@ -296,8 +299,7 @@ class MemoryMonitor:
 
 
 def _checked_threshold(argument: str, value: float, default: float, most_bytes: int | None) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < float("inf"):
+    if not is_number(value) or value <= 0:
         raise ArgumentError(f"Received {argument}={value!r}. Expected a positive number of MB (2**20 bytes).")
     if most_bytes is None or value <= most_bytes / MB:
         return value

@@ -103,10 +103,10 @@ class PeakMeter:
         with _high_water.lock:
             return self._take(_resident())
 
-    def take_from(self, status: bytes) -> int:
-        """`take`, with the text of /proc/self/status that was read just now."""
+    def take_from(self, status: bytes, rss_bytes: int) -> int:
+        """`take`, with the text of /proc/self/status that was read just now, and the resident memory in it."""
         with _high_water.lock:
-            return self._take(_parsed(status))
+            return self._take(Resident(rss_bytes, kibibytes(status, b"VmHWM:") or rss_bytes))
 
     def _take(self, resident: Resident) -> int:
         _high_water.publish(resident)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from archiver.sampling.columns import Cell, Column, Pace, Rate
 from archiver.sampling.kept import KeptFile, kept, kibibytes
 from archiver.sampling.peaks import STATUS, PeakMeter, why_inexact
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None
 
 OPEN_FILES_SECONDS = 10.0
 SHARES_SECONDS = 60.0
@@ -85,7 +92,7 @@ class ProcessSampler:
         now = time.monotonic()
         status = self._status.read() if self._status is not None else b""
         rss, anonymous, swap, threads = _memory(status) if status else _portable_memory()
-        peak = self._peak.take_from(status) if status else self._peak.take()
+        peak = self._peak.take_from(status, rss) if status else self._peak.take()
         uss, pss = self._shares_now() if self._shares.is_due(now) else (None, None)
         minor, major = _faults()
         read, written = _input_output(self._io)
@@ -151,9 +158,7 @@ def _portable_memory() -> tuple[int, None, None, int]:
 
 
 def _faults() -> tuple[int | None, int | None]:
-    try:
-        import resource
-    except ImportError:
+    if resource is None:
         return None, None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_minflt, usage.ru_majflt

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from archiver.errors import ArgumentError
+from archiver.sampling.arguments import checked_number
 
 MINIMAL_HERTZ = 1e-3
 MAXIMAL_HERTZ = 50.0
@@ -23,10 +23,8 @@ def checked_rate(rate_hertz: float) -> float:
     Raises:
         ArgumentError: it is not between `MINIMAL_HERTZ` and `MAXIMAL_HERTZ`.
     """
-    is_number = isinstance(rate_hertz, int | float) and not isinstance(rate_hertz, bool)
-    if not is_number or not MINIMAL_HERTZ <= rate_hertz <= MAXIMAL_HERTZ:
-        raise ArgumentError(f"Received rate_hertz={rate_hertz!r}. Expected {MINIMAL_HERTZ} to {MAXIMAL_HERTZ:.0f} Hz.")
-    return float(rate_hertz)
+    expected = f"{MINIMAL_HERTZ} to {MAXIMAL_HERTZ:.0f} Hz"
+    return float(checked_number("rate_hertz", rate_hertz, least=MINIMAL_HERTZ, most=MAXIMAL_HERTZ, expected=expected))
 
 
 @dataclass

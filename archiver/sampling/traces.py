@@ -61,7 +61,7 @@ class TraceFile:
         added = tuple(name for name in self._names if name not in header)
         self.header = header + added
         self.row_count = max(0, len(lines) - 1)
-        least = 2 * minimal_limit(len(self.header), len(self._keys))
+        least = minimal_rows(len(self.header) - len(FIRST_COLUMNS), len(self._keys))
         if self._limit < least:
             raise ArgumentError(f"Received maximal_rows={self._limit}. Expected at least {least} for these columns.")
         places = {name: number for number, name in enumerate(self._names)}
@@ -140,6 +140,11 @@ def _lines(path: Path) -> list[str]:
         if len(whole) < len(data):
             os.truncate(path, len(whole))
     return whole.decode(errors="replace").splitlines()
+
+
+def minimal_rows(column_count: int, key_count: int) -> int:
+    """The smallest number of rows that a trace with so many columns of its own can be bounded to."""
+    return 2 * minimal_limit(len(FIRST_COLUMNS) + column_count, key_count)
 
 
 def thinned(lines: Sequence[str], keys: frozenset[str], limit: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Protocol
 
 ALGORITHMS = ("md5", "sha256", "blake3")
@@ -32,13 +32,17 @@ def hasher(algorithm: str) -> Hasher:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def file_digests(file: BinaryIO, algorithms: Iterable[str]) -> dict[str, str]:
-    """Lowercase hex digests of what is left to read of `file`, by algorithm."""
+def file_digests(
+    file: BinaryIO, algorithms: Iterable[str], on_bytes: Callable[[int], None] | None = None
+) -> dict[str, str]:
+    """Lowercase hex digests of what is left to read of `file`, by algorithm; `on_bytes` is told of every block."""
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
     buffer = memoryview(bytearray(BLOCK_BYTES))
     while count := file.readinto(buffer):  # type: ignore[attr-defined]
         for each in hashers.values():
             each.update(buffer[:count])
+        if on_bytes is not None:
+            on_bytes(count)
     return {algorithm: each.hexdigest() for algorithm, each in hashers.items()}
 
 

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from archiver.errors import UnsafeFileError
 from archiver.storage.beneath import open_beneath, opened_folder
 
+PIECE_BYTES = 1 << 16
+
 
 def open_below(folder: Path, path: str) -> BinaryIO:
     """The regular file `path` below `folder`, open for reading, unbuffered.
@@ -30,8 +32,9 @@ def read_below(folder: Path, path: str, limit: int) -> bytes:
     """
     with open_below(folder, path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > limit else file.read(limit + 1)
-        while size <= limit and (more := file.read(limit + 1 - len(data))):
+        # In pieces no larger than what is there: Python sets memory aside for all that is asked for.
+        data = b"" if size > limit else file.read(size + 1)
+        while size <= limit and len(data) <= limit and (more := file.read(PIECE_BYTES)):
             data += more
     if size > limit or len(data) > limit:
         raise UnsafeFileError(f"{path}: Received {max(size, len(data))} bytes. Expected at most {limit}.")

@@ -265,6 +265,6 @@ def _save_checkpoint(run: Run, model: TinyModel, phase: int) -> None:
         metrics=parts["metrics"],
         seed_generators=parts["seed_generators"],
         random_state=random_state,
-        callbacks=[],
+        callbacks=[{"class": "keras.src.callbacks.lambda_callback.LambdaCallback", "state": {}}],
     )
     run.write(layout.CHECKPOINT_STATE, state)

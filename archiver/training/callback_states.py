@@ -14,9 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from archiver.collect.redaction import redact_json
 from archiver.records.base import Json
 from archiver.storage.jsonable import qualified_name
 from archiver.storage.plain_state import Array, NotPlainError, encode
+from archiver.training.secrets import SecretError
 
 _NEVER = frozenset({"_model", "model", "params"})
 _OPEN = frozenset({"csv_file", "writer"})
@@ -38,20 +40,40 @@ def take_states(callbacks: Iterable[Any], arrays: dict[str, Array]) -> tuple[lis
 
 def _state_of(callback: Any, arrays: dict[str, Array], prefix: str) -> tuple[Json, list[str]]:
     if hasattr(callback, "get_archive_state"):
-        return {_OWN: encode(callback.get_archive_state(), arrays, prefix)}, []
+        try:
+            return {_OWN: without_secrets("", encode(callback.get_archive_state(), arrays, prefix), arrays)}, []
+        except (NotPlainError, SecretError):
+            return {}, ["get_archive_state()"]
     state: dict[str, Json] = {}
     missing = []
     for index, (name, value) in enumerate(sorted(vars(callback).items())):
         if name in _NEVER or (isinstance(callback, keras.callbacks.CSVLogger) and name in _OPEN):
             continue
         try:
-            state[name] = encode(value, arrays, f"{prefix}/{index}")
+            kept: dict[str, Array] = {}
+            state[name] = without_secrets(name, encode(value, kept, f"{prefix}/{index}"), kept)
+            arrays |= kept
         except NotPlainError:
             missing.append(name)
+        except SecretError:
+            state.pop(name, None)  # the script gives it again
     if isinstance(callback, keras.callbacks.CSVLogger):
         state[_FILE] = encode(_written(callback), arrays, f"{prefix}/file")
     # What the constructor made of functions and files is made again by the script; only data can be lost.
     return state, [name for name in missing if _is_data(getattr(callback, name))]
+
+
+def without_secrets(name: str, encoded: Json, arrays: dict[str, Array]) -> Json:
+    """A value that may be written into an archive.
+
+    Raises:
+        SecretError: there is a secret in it.
+    """
+    texts = [array.tobytes().decode("latin-1") for array in arrays.values() if array.dtype == np.uint8]
+    given = {name: [encoded, *texts]}
+    if redact_json(given) != given:
+        raise SecretError(f"a secret stands in {name}")
+    return encoded
 
 
 def _is_data(value: Any) -> bool:

@@ -144,6 +144,18 @@ class Safeguards:
         """The cooling breaks."""
         return self._cooler.summary() if self._cooler is not None else NOT_ASKED_FOR
 
+    def limits(self) -> dict[str, float]:
+        """What ends or pauses this call of `fit`, as the journal tells it to whoever watches; what is off is left
+        out."""
+        found: dict[str, float | None] = {}
+        if self._guard is not None:
+            limits = self._guard.limits
+            found |= {"memory_soft_bytes": limits.soft_limit_bytes, "memory_hard_bytes": limits.hard_limit_bytes}
+        policy = self._options.cooling
+        if policy is not None:
+            found |= {f"{part}_celsius": policy.limit(part) for part in ("cpu", "gpu")}
+        return {name: value for name, value in found.items() if value is not None}
+
     # -- between two batches
 
     def _note(self, event: GuardEvent) -> None:

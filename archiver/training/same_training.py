@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from archiver.collect.numbers import Array, little_endian, raw_bytes
+from archiver.collect.redaction import redact_json
 from archiver.records.base import Json
 from archiver.storage.digests import canonical_json, sha256_of
 from archiver.storage.jsonable import jsonable, qualified_name
@@ -87,7 +88,7 @@ def _optimizer(optimizer: Any) -> dict[str, Json] | None:
     config.pop("name", None)
     if _has_stepped(optimizer):
         config.pop("learning_rate", None)  # a callback may have changed it since, or Keras' BackupAndRestore before us
-    return {"class": qualified_name(type(optimizer)), **dict(jsonable(config))}
+    return {"class": qualified_name(type(optimizer)), **dict(redact_json(jsonable(config)))}
 
 
 def _has_stepped(optimizer: Any) -> bool:

@@ -247,6 +247,7 @@ class Session:
             phase=self.phase,
             collecting_seconds=collecting_seconds,
             preparation_seconds=preparation_seconds,
+            limits=self.safeguards.limits(),
             **({} if identity is None else {"training": identity}),
             **batches,
         )
@@ -363,6 +364,7 @@ class Session:
 
     def finish(self) -> None:
         """Wait for the background, write history and results, seal."""
+        self.attempt("snapshot", self.snapshots.end_phase)
         self.attempt("batches", self.passing.remove)
         self.wait_for_background()
         self.attempt("weight changes", self.changes.close)

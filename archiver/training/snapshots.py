@@ -76,7 +76,8 @@ class Snapshots:
 
     def begin_phase(self, call: FitCall, callbacks: list[Any], begin_states: dict[str, Any] | None = None) -> None:
         """A call of `fit` begins; `begin_states`: those of the generators when it began in an earlier process."""
-        self._is_begun, self._callbacks = True, callbacks
+        # A training loop of the user's own begins no epoch at the place that a snapshot tells.
+        self._is_begun, self._callbacks = call.epoch_iterator is not None, callbacks
         self._reasons = tuple(reasons_of_call(call)) if self.is_on else ()
         self._has_validated = False
         if self.is_on:
@@ -161,7 +162,7 @@ class Snapshots:
             "number": self._number,
             "epoch": epoch,
             "step": step,
-            "stop_training": bool(model.stop_training) and not at_once,
+            "stop_training": bool(getattr(model, "stop_training", False)) and not at_once,
             "has_validated": self._has_validated,
             "begin_random_state": encode(self._begin_states, state.arrays, "begin_random"),
             "epoch_random_state": self._encoded_epoch_states(state),

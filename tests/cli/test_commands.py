@@ -37,12 +37,21 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path):
 
 
 def test_show_fits_one_screen_and_says_what_a_reader_asks(tmp_path):
-    run = tiny_run(tmp_path)
+    run = tiny_run(tmp_path, tested=True)
     result = archiver("show", run.path, cwd=tmp_path)
     assert result.returncode == 0
-    assert len(result.stdout.splitlines()) <= 40
-    for fact in (run.name, "complete (epochs), sealed", run.seal_id, "test", "data", "model", "machine"):
+    assert len(result.stdout.splitlines()) <= 25
+    facts = ("test", "data", "model", "machine", "generalisation", "304.0 MiB of 8.0 GiB")
+    for fact in (run.name, "complete (epochs), sealed", run.seal_id, *facts):
         assert fact in result.stdout, fact
+
+
+def test_show_says_what_to_watch_out_for(tmp_path):
+    run = tiny_run(tmp_path)
+    result = archiver("show", run.path, cwd=tmp_path)
+    assert "watch out" in result.stdout
+    shown = " ".join(result.stdout.split())
+    assert "not tested: no test data was given (archive.finalize(test_data=...))" in shown
 
 
 def test_show_of_hostile_text_has_no_control_characters(tmp_path):

@@ -85,19 +85,24 @@ def several_outputs(root: Path) -> None:
     picture, table = keras.Input((6, 6, 1), name="picture"), keras.Input((3,), name="table")
     both = keras.layers.Concatenate()([keras.layers.Flatten()(picture), table])
     both = keras.layers.Dense(16, "relu")(both)
-    kind = keras.layers.Dense(3, "softmax", name="kind")(both)
-    size = keras.layers.Dense(1, name="size")(both)
-    model = keras.Model({"picture": picture, "table": table}, {"kind": kind, "size": size}, name="two_heads")
+    outputs = {
+        "size": keras.layers.Dense(1, name="size")(both),
+        "kind": keras.layers.Dense(3, "softmax", name="kind")(both),
+        "is_large": keras.layers.Dense(1, "sigmoid", name="is_large")(both),
+    }
+    model = keras.Model({"picture": picture, "table": table}, outputs, name="three_heads")
     model.compile(
         keras.optimizers.Adam(0.01),
-        loss={"kind": "sparse_categorical_crossentropy", "size": "mse"},
+        loss={"size": "mse", "kind": "sparse_categorical_crossentropy", "is_large": "binary_crossentropy"},
         metrics={"kind": "accuracy"},
     )
 
     def data(count: int):
         table, kind = blobs(3, count, 3)
         picture = random.normal(size=(count, 6, 6, 1)).astype("float32")
-        return {"picture": picture, "table": table}, {"kind": kind, "size": table.sum(1)}
+        size = table.sum(1)
+        targets = {"size": size, "kind": kind, "is_large": (size > 0).astype("float32")}
+        return {"picture": picture, "table": table}, targets
 
     archive = archiver.RunArchiver(root, name="several_outputs", class_names=None)
     model.fit(*data(300), validation_data=data(90), epochs=12, verbose=0, callbacks=[archive])

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.archive.status import Status
@@ -55,13 +55,13 @@ def test_headline_of_a_tested_classifier(run, records):
     text = headline(scored(records, accuracy=0.625), run.status)
     assert re.match(r"\*\*(Binary c|C)lassifier of \d+ inputs", text), text
     assert "Test accuracy 0.625" in text
-    assert "95 % interval 0.5 to 0.75" in text
+    assert "95 % interval 0.5000 to 0.7500" in text
     assert re.search(r"trained 2 of 2 epochs in [\d.]+ s on \d{4}-\d\d-\d\d\.$", text)
 
 
 def test_headline_without_a_test_speaks_of_validation(run, records):
     text = headline(records | {"results": changed(records["results"], test=MISSING)}, run.status)
-    assert "Validation accuracy 0.5 in the last epoch** (not tested)" in text
+    assert "Validation accuracy 0.5000 in the last epoch** (not tested)" in text
 
 
 @pytest.mark.parametrize(("status", "words"), [("failed", "The training failed"), ("interrupted", "was interrupted")])
@@ -89,7 +89,7 @@ def test_overfitting_is_said(run, records, is_overfitting, words):
     found = changed(results.convergence.overfitting, is_overfitting=is_overfitting)
     results = changed(results, test=MISSING, convergence=changed(results.convergence, overfitting=found))
     row = dict(verdicts(records | {"results": results}, run.status))["Generalisation"]
-    assert row == f"accuracy: train 0.5, validation 0.5{words}"
+    assert row == f"accuracy: train 0.5000, validation 0.5000{words}"
 
 
 def test_a_test_value_far_below_the_validation_is_remarked(run, records):
@@ -220,6 +220,7 @@ def test_only_finite_metrics_are_in_the_card(records):
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
 
 
+@settings(deadline=None)
 @given(tags=st.lists(st.text(max_size=40), max_size=5), note=st.text(max_size=60))
 def test_any_text_stays_one_text_of_the_card(records_once, tags, note):
     data = card(with_run(records_once, tags=tuple(tags), notes={"license": note}))

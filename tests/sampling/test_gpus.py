@@ -25,8 +25,10 @@ needs_compiler = pytest.mark.skipif(COMPILER is None or may_have_gpus(), reason=
 PREAMBLE = """
 import os, sys
 def say(**values):
-    with open(os.environ["FAKE_NVML"], "w") as file:
-        file.write("".join(f"{name} {value}\\n" for name, value in values.items()))
+    name = os.environ["FAKE_NVML"]
+    with open(name + ".new", "w") as file:
+        file.write("".join(f"{key} {value}\\n" for key, value in values.items()))
+    os.replace(name + ".new", name)  # the driver may be read in another thread
 GIB = 1 << 30
 state = dict(used=30 * GIB, own=20 * GIB, utilisation=97, memory_utilisation=41, milliwatts=612500, celsius=77,
              sm_megahertz=1980, memory_megahertz=3201, reasons=0x24)
@@ -140,6 +142,49 @@ try:
     MemoryMonitor(gpu_threshold_mb=200 * 1024)
 except ValueError as error:
     assert "Expected at most 163840" in str(error)
+""")
+
+
+@needs_compiler
+def test_a_cooling_break_for_a_gpu(run):
+    """Too hot between two batches: the next one waits until the driver says that it is cool, or long enough."""
+    run("""
+import threading, time
+from archiver.sampling.cooling import Cooler
+from archiver.sampling.cooling_policy import CoolingPolicy
+from archiver.sampling.temperature import TemperatureSampler
+from archiver.sampling.thermometer import Thermometer
+thermometer = Thermometer(TemperatureSampler("/nowhere"))
+def cooler(**arguments):
+    policy = CoolingPolicy(None, 80, None, 70, check_seconds=0.001, minimal_work_seconds=0, **arguments)
+    return Cooler(policy, thermometer.read)
+patient = cooler(maximal_pause_seconds=60)
+pauses = []
+for batch in range(6):
+    if batch == 3:
+        say(**state | {"celsius": 93})
+        threading.Timer(0.2, say, (), state | {"celsius": 75}).start()
+        threading.Timer(0.4, say, (), state | {"celsius": 69}).start()
+    time.sleep(0.002)
+    pauses.append(patient.break_if_hot())
+assert [pause is not None for pause in pauses] == [False, False, False, True, False, False], pauses
+pause = pauses[3]
+assert (pause.cause, pause.ended_by) == ("gpu", "cool"), pause
+assert (pause.gpu_before_celsius, pause.gpu_after_celsius, pause.cpu_before_celsius) == (93, 69, None), pause
+assert pause.duration_seconds > 0.3, "75 is below the limit, and too hot to go on"
+summary = patient.summary()
+assert (summary.break_count, summary.cooled_count, summary.mean_drop_celsius) == (1, 1, 24)
+gpu = summary.targets[-1]
+assert (gpu.limit_celsius, gpu.resume_celsius, gpu.highest_celsius, gpu.is_kept) == (80, 70, 93, False), gpu
+assert 0 < gpu.above_limit_seconds < pause.duration_seconds
+say(**state | {"celsius": 93})
+hasty = cooler(maximal_pause_seconds=0.05)
+pause = hasty.break_if_hot()
+assert (pause.ended_by, pause.gpu_after_celsius) == ("maximal_pause", 93) and pause.duration_seconds >= 0.05
+assert hasty.summary().cooled_count == 0
+say(lost=1)
+time.sleep(0.002)
+assert hasty.break_if_hot() is None, "a GPU that does not answer is not known to be hot"
 """)
 
 

@@ -10,6 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from archiver.errors import ArgumentError
 from archiver.sampling.thinning import kept_rows, minimal_limit
+from archiver.sampling.traces import MAXIMAL_ROWS
+from tests.property.campaigns import campaign
+
+STRESS = campaign(0, 1)
 
 CELLS = st.one_of(st.just(float("nan")), st.floats(-1e12, 1e12), st.integers(0, 5).map(float))
 
@@ -72,6 +76,39 @@ def test_old_times_stay_as_dense_as_new_ones():
     for hour in range(hours):
         inside = values[times // 3600 == hour, 0]
         assert inside.max() == all_values[hour * 3600 : (hour + 1) * 3600].max()
+
+
+WEEK_SECONDS = 7 * 24 * 3600
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize(("hertz", "seed"), [(1, 0), *((hertz, seed) for hertz, seed in ((1, 1), (50, 2)) if STRESS)])
+def test_a_week(hertz, seed):
+    """Rows as they come, thinned whenever there are too many: one spike a day, a single row of it, is never lost."""
+    rng = np.random.default_rng(seed)
+    limit, count = MAXIMAL_ROWS, WEEK_SECONDS * hertz
+    spikes = rng.choice(np.arange(1, 6 * 24 * 3600 * hertz), 7, replace=False)
+    times, values = np.empty(0), np.empty((0, 2))
+    thinned = longest = seen = 0
+    lowest, highest = np.full(2, np.inf), np.full(2, -np.inf)
+    while seen < count:
+        fresh = np.arange(seen, min(seen + limit - len(times), count))
+        rows = rng.normal(size=(len(fresh), 2))
+        rows[np.isin(fresh, spikes), 0] += 100
+        lowest, highest = np.minimum(lowest, rows.min(axis=0)), np.maximum(highest, rows.max(axis=0))
+        times, values = np.concatenate([times, fresh / hertz]), np.concatenate([values, rows])
+        seen, longest = seen + len(fresh), max(longest, len(times))
+        if len(times) >= limit:
+            kept = kept_rows(times, values, [0], limit // 2)
+            times, values, thinned = times[kept], values[kept], thinned + 1
+    assert thinned > 50
+    assert longest <= limit
+    assert len(times) >= limit / 4
+    assert (values.min(axis=0) == lowest).all()
+    assert (values.max(axis=0) == highest).all()
+    assert set(times[values[:, 0] > 50]) == set(spikes / hertz)
+    per_hour = np.bincount((times // 3600).astype(int), minlength=7 * 24)
+    assert per_hour.min() >= limit / 4 / (7 * 24) / 4, "no hour is thinner than a quarter of the mean"
 
 
 def test_a_limit_that_is_too_small():

@@ -12,7 +12,8 @@ import pytest
 
 from archiver.errors import ArgumentError, RecordError, StorageError
 from archiver.sampling.columns import Column
-from archiver.sampling.traces import TraceFile
+from archiver.sampling.traces import MAXIMAL_ROWS, TraceFile
+from tests.property.campaigns import campaign
 
 COLUMNS = (Column("a_bytes", "memory", "a", is_key=True), Column("b_percent", "memory", "b"))
 
@@ -85,6 +86,25 @@ def test_it_never_has_more_rows_than_allowed_and_keeps_every_extreme(tmp_path):
     order = [(int(row["part"]), float(row["elapsed_seconds"])) for row in kept]
     assert order == sorted(order)
     assert {int(value) for value in found} <= set(values.tolist()), "rows are kept as they were measured"
+
+
+@pytest.mark.stress
+def test_the_file_of_a_long_run_stays_small(tmp_path):
+    """With 40 columns: three hours at 1 Hz, two days under `make stress`."""
+    columns = tuple(Column(f"c{number}_bytes", "memory", "c", is_key=number % 5 == 0) for number in range(40))
+    hours, limit = campaign(3, 48), campaign(1000, MAXIMAL_ROWS)
+    trace = TraceFile(tmp_path / "t.csv", columns, part=0, maximal_rows=limit)
+    rng = np.random.default_rng(0)
+    largest = 0
+    for hour in range(hours):
+        for second, cells in enumerate(rng.integers(0, 1 << 36, (3600, 40)).tolist()):
+            trace.append(hour * 3600.0 + second, cells)
+        largest = max(largest, trace.path.stat().st_size)
+    trace.close()
+    assert trace.is_thinned
+    assert trace.lost_row_count == 0
+    assert largest < limit * 40 * 13
+    assert limit / 4 < trace.row_count < limit
 
 
 def test_too_few_rows_for_the_columns(tmp_path):

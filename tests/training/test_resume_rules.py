@@ -168,7 +168,7 @@ def test_a_complete_run_returns_at_once_and_is_not_touched(
 
 def test_an_unfinished_run_is_pointed_out_by_default(server: scripts.Server, cut_off: Path) -> None:
     body = TRAINING.replace(
-        "archive = archived(on_alert=None)", 'archive = archiver.RunArchiver("runs", name="run", figures=False)'
+        "archive = archived(memory_limit=LIMIT)", 'archive = archiver.RunArchiver("runs", name="run", figures=False)'
     )
     ended = run(server, cut_off, body)
     assert ended.exit_code == 0
@@ -274,7 +274,7 @@ def test_the_command_line_runs_the_script_again(cut_off: Path, expected: dict[st
     command = record.command.model_copy(update={"start": "script", "target": "script.py", "arguments": ()})
     done.write(layout.RUN, record.model_copy(update={"command": command}))
     refused = scripts.command("resume", done.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 130
     assert "script.py" in refused.stdout
     ended = scripts.command("resume", "--yes", done.path)
     assert ended.returncode == 0, ended.stderr

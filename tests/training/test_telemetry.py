@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -156,12 +157,17 @@ def test_a_forked_child_measures_nothing(tmp_path: Path) -> None:
         if epoch == 0:
             child = os.fork()
             if child == 0:
+                time.sleep(0.2)  # ten periods
                 os._exit(len(threads()))
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     run = train(
         archiver.RunArchiver(tmp_path, name="a", sampling_hertz=50), keras.callbacks.LambdaCallback(on_epoch_end=fork)
     )
+    memory = rows(run, layout.MEMORY_TRACE)
+    assert len(memory) == sampled(run.read(layout.TELEMETRY).phases[0]).sample_count
+    times = [float(row["elapsed_seconds"]) for row in memory]
+    assert times == sorted(times)
     assert archiver.verify(run.path, deep=True).is_whole
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archiver.records.results import BestEpoch
 from archiver.records.training import History
-from archiver.report.figures.style import BLUE, MUTED, ORANGE, calm, drawn, shortened
+from archiver.report.figures.style import BLUE, MUTED, ORANGE, ORANGE_TEXT, calm, drawn, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,13 @@ MAXIMAL_PANELS = 6
 MAXIMAL_POINTS = 400
 """Per curve; of longer ones every n-th epoch is drawn, and the last."""
 
+LEAST_EPOCHS = 2
+"""A single point is no curve: its numbers stand in the table of metrics."""
+
 LOGARITHMIC_FROM = 50.0
 """Largest by smallest loss, from which on the axis is logarithmic."""
+
+_HALO: Any = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,14 @@ def curves(history: History) -> dict[str, dict[str, Curve]]:
 
 
 def learning_curves(history: History, best: BestEpoch | None) -> bytes | None:
-    """The figure; None where no epoch has a finite value.
+    """The figure; None where no epoch has a finite value, or there is but one epoch.
 
     Args:
         history: of all phases.
         best: the epoch to mark.
     """
     metrics = dict(list(_ordered(curves(history)).items())[:MAXIMAL_PANELS])
-    if not metrics:
+    if not metrics or sum(len(phase.epochs) for phase in history.phases) < LEAST_EPOCHS:
         return None
     rows = math.ceil(len(metrics) / 2)
 
@@ -72,6 +77,7 @@ def learning_curves(history: History, best: BestEpoch | None) -> bytes | None:
             _mark_phases(panel, history)
             if best is not None:
                 _mark_best(panel, _position(history, best), metric, best, splits)
+        figure.get_layout_engine().set(wspace=0.05)  # labels of the left panel keep clear of the right one's axis
         for panel in panels[len(metrics) :]:
             panel.set_visible(False)
 
@@ -96,12 +102,13 @@ def _draw_metric(axes: Axes, metric: str, splits: dict[str, Curve]) -> None:
         x, y = zip(*splits[split].points, strict=True)
         axes.plot(x, y, color=colour, marker="o" if len(x) < 15 else None, markersize=3.5)  # noqa: PLR2004
         finite = [value for value in y if math.isfinite(value)]
-        labels.append((finite[-1], f"{split} {finite[-1]:.3g}", colour))
+        labels.append((finite[-1], f"{split} {finite[-1]:.3g}", ORANGE_TEXT if colour == ORANGE else colour))
     if metric.endswith("loss") and _is_wide(splits):
         _make_logarithmic(axes)
     _label_ends(axes, labels)
     length = max(len(curve.values) for curve in splits.values())
-    axes.set_xlim(0.5 if length == 1 else 1, max(length, 1.5))
+    margin = 0.02 * (length - 1)  # so that no marker is cut in halves
+    axes.set_xlim(1 - margin, length + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
@@ -147,7 +154,7 @@ def _mark_phases(axes: Axes, history: History) -> None:
         axes.axvline(done + 0.5, color=MUTED, linewidth=0.8)
         axes.annotate(
             f"phase {phase.phase + 2}", (done + 0.5, 1.0), (3, -2), xycoords=("data", "axes fraction"),
-            textcoords="offset points", color=MUTED, fontsize=8, va="top",
+            textcoords="offset points", color=MUTED, fontsize=8, va="top", bbox=_HALO,
         )  # fmt: skip
 
 
@@ -173,5 +180,5 @@ def _mark_best(axes: Axes, epoch: int | None, metric: str, best: BestEpoch, spli
     axes.annotate(
         f"best: epoch {epoch}", (epoch, 1.0), (-4 if is_right else 4, -14), xycoords=("data", "axes fraction"),
         textcoords="offset points", color=MUTED, fontsize=8, ha="right" if is_right else "left", va="top",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        bbox=_HALO,
     )  # fmt: skip

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 WIDTH_INCHES = 8.4
 """About 800 pixels: the width of a README's column."""
 
+HALF_WIDTH_INCHES = 4.1
+"""Two such figures stand side by side in a README's column."""
+
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
+ORANGE_TEXT = "#A84B00"
+"""Orange is too light to be read on white; this is the same hue, darker."""
+
 TEXT, MUTED, GRID = "#24292f", "#57606a", "#d8dee4"
 
 MAXIMAL_LABEL_LENGTH = 24
@@ -48,12 +54,13 @@ _SETTINGS: Any = {
 }
 
 
-def drawn(height_inches: float, draw: Any) -> bytes:
+def drawn(height_inches: float, draw: Any, width_inches: float = WIDTH_INCHES) -> bytes:
     """The SVG document of a figure that `draw(figure)` fills.
 
     Args:
-        height_inches: the height; the width is that of a README.
+        height_inches: the height.
         draw: called with an empty `matplotlib.figure.Figure` of constrained layout.
+        width_inches: the width; that of a README where nothing else is said.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -61,7 +68,7 @@ def drawn(height_inches: float, draw: Any) -> bytes:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
-        figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor="white")
         draw(figure)
         return _svg(figure)
 

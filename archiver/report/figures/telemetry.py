@@ -130,9 +130,9 @@ def _figure(
                 x, y = zip(*piece, strict=True)
                 axes.plot(
                     [each * divide for each in x], [each * scale for each in y], color=colour, linewidth=1.4,
-                    label=label if place == 0 else None,
+                    marker="o" if len(x) == 1 else None, markersize=3, label=label if place == 0 else None,
                 )  # fmt: skip
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.15 * max(max(values) * scale for _, _, values in drawable) or 1.0)
         axes.margins(x=0)
         _draw_limits(axes, limits)
         _mark_phases(axes, telemetry, divide)
@@ -167,7 +167,7 @@ def _draw_limits(axes: Axes, limits: Sequence[tuple[float, str]]) -> None:
             axes.axhline(value, label=f"{label}: {value:.3g}", **style)
             axes.set_ylim(top=max(axes.get_ylim()[1], value * 1.05))
         else:
-            axes.plot([], [], label=f"{label}: {value:.3g}, above", **style)
+            axes.plot([], [], label=f"{label}: {value:.3g}, above the figure", **style)
 
 
 def _mark_phases(axes: Axes, telemetry: Telemetry | None, divide: float) -> None:
