@@ -93,7 +93,7 @@ def test_killed_until_it_is_through(
         chance = random.Random(f"{name} {number}")
         folder, kills = tmp_path / str(number), 0
         every = chance.choice(["epoch", 2, 3])
-        limit = campaign(2, MAXIMAL_KILLS)
+        limit = campaign(1, MAXIMAL_KILLS)
         while True:
             after = chance.uniform(0.3, 1.0) * seconds if kills < limit else None
             ended = run(server, folder, name, every=every, kill_after_seconds=after)
