@@ -127,6 +127,8 @@ class Adopted:
         Raises:
             RunStateError: one does already.
         """
+        if self.lock is not None:
+            return
         descriptor = os.open(self.run.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -179,6 +179,7 @@ class Session:
         """A call of `fit` begins; `plan`: where an earlier process had begun it."""
         self.settle()
         if self.adopted is not None:
+            self.attempt("hold", self.adopted.hold)
             self.attempt("earlier records", lambda: self._take_up(plan))
         self.attempt("unseal", lambda: unseal(self.run, self.journal))
         self.journal.keep_reserve()
@@ -209,6 +210,7 @@ class Session:
             self.attempt("unseal", lambda: unseal(self.run, self.journal))
             self.attempt("snapshot", self.snapshots.remove)
             self.finish()
+        self.let_go()
 
     def _take_up(self, plan: Plan | None) -> None:
         """Let the records be as they were before the phase that begins, or goes on, now."""
@@ -382,6 +384,8 @@ class Session:
         """Nothing is to be done when the process ends, once the archive is sealed and nothing waits."""
         if self.run.seal_id is not None and not self.pending:
             exits.release(self)
+            if self.adopted is not None:
+                self.adopted.let_go()
 
     def wait_for_background(self) -> None:
         """Wait for what runs beside the training, and record what failed; the next change of the archive waits again

@@ -255,6 +255,19 @@ def test_memory_that_passes_its_limit_leaves_a_snapshot(
     assert_goes_on(server, tmp_path, expected)
 
 
+def test_a_run_may_be_asked_for_twice_in_one_process(server: scripts.Server, cut_off: Path) -> None:
+    again = """
+model = compiled(dense(layers.Dropout(0.3)))
+second = model.fit(x, y, batch_size=8, epochs=4, validation_data=(x_val, y_val), verbose=0, callbacks=[archived()])
+tell("same", second.history == history.history)
+tell("same", archive.run.path == Run.open("runs/run_models").path.resolve())
+"""
+    ended = run(server, cut_off, TRAINING + "\nfrom archiver import Run\n" + again)
+    assert ended.exit_code == 0, ended.errors
+    assert ended.told("same") == [True, True]
+    assert [path.name for path in (cut_off / "runs").iterdir()] == ["run_models"]
+
+
 @pytest.mark.parametrize("every", [0, -1, 0.0, float("nan"), float("inf"), "step", True, []])
 def test_bad_times_of_snapshots(every: Any, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="snapshot_every"):
