@@ -95,7 +95,9 @@ def test_a_generator_of_python_goes_on():
     assert round_trip(generator).random() == generator.random()
 
 
-@pytest.mark.parametrize("value", [object(), len, {"a": [open]}, np.array([object()]), {1j: 2}], ids=str)
+@pytest.mark.parametrize(
+    "value", [object(), len, {"a": [open]}, np.array([object()]), {1j: 2}], ids=lambda value: type(value).__name__
+)
 def test_anything_else_is_refused(value):
     with pytest.raises(NotPlainError):
         encode(value, {}, "a")
