@@ -334,6 +334,9 @@ class SnapshotState(CheckpointState):
     """That of the generators when `fit` began."""
     epoch_random_state: Json
     """That of the generators when the epoch began; None before its beginning."""
+    data_state: Json
+    """What the data keep from epoch to epoch, by argument of `fit`, when the epoch begins; None: that is not to be
+    seen, and the batches of the epochs before are drawn again."""
     exact: bool
     """Whether training goes on from here as if it had not been cut off, bit for bit."""
     inexact_reasons: tuple[str, ...]

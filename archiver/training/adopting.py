@@ -93,7 +93,13 @@ class Adopted:
                 'Give the new one another name or resume=False, or go on all the same with resume="force".'
             )
         if is_finished(phase):
-            return Plan("skip", number, self._end_of(number), found)
+            end = self._end_of(number)
+            if end is None and is_last:
+                raise RunStateError(
+                    f"{self.run.path} is complete, but has no checkpoint of its end that could be read, so that fit "
+                    "cannot give its weights back. Load its model from models/, or train under another name."
+                )
+            return Plan("skip", number, end, found)
         if not is_last:
             raise RunStateError(
                 f"{self.run.path}: phase {number} has no end, and phase {number + 1} came after it in its process; "

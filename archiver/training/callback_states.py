@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from archiver.collect.redaction import redact_json
 from archiver.records.base import Json
 from archiver.storage.jsonable import qualified_name
 from archiver.storage.plain_state import Array, NotPlainError, encode
+from archiver.training.attributes import put_attributes, without_secrets
 from archiver.training.secrets import SecretError
 
 _NEVER = frozenset({"_model", "model", "params"})
@@ -32,7 +32,10 @@ def take_states(callbacks: Iterable[Any], arrays: dict[str, Array]) -> tuple[lis
     not_kept: list[str] = []
     for index, callback in enumerate(callbacks):
         name = qualified_name(type(callback))
-        state, missing = _state_of(callback, arrays, f"callbacks/{index}")
+        try:
+            state, missing = _state_of(callback, arrays, f"callbacks/{index}")
+        except Exception as error:  # noqa: BLE001 - code of the user's own; the rest is kept all the same
+            state, missing = {}, [f"state ({type(error).__name__}: {error})"]
         states.append({"class": name, "state": state})
         not_kept += [f"{name}.{each}" for each in missing]
     return states, not_kept
@@ -63,19 +66,6 @@ def _state_of(callback: Any, arrays: dict[str, Array], prefix: str) -> tuple[Jso
     return state, [name for name in missing if _is_data(getattr(callback, name))]
 
 
-def without_secrets(name: str, encoded: Json, arrays: dict[str, Array]) -> Json:
-    """A value that may be written into an archive.
-
-    Raises:
-        SecretError: there is a secret in it.
-    """
-    texts = [array.tobytes().decode("latin-1") for array in arrays.values() if array.dtype == np.uint8]
-    given = {name: [encoded, *texts]}
-    if redact_json(given) != given:
-        raise SecretError(f"a secret stands in {name}")
-    return encoded
-
-
 def _is_data(value: Any) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray) and bool(len(value))
 
@@ -83,7 +73,8 @@ def _is_data(value: Any) -> bool:
 def _written(logger: Any) -> bytes:
     if logger.csv_file is None:
         return b""
-    logger.csv_file.flush()
+    if not logger.csv_file.closed:
+        logger.csv_file.flush()
     return Path(logger.filename).read_bytes()
 
 
@@ -112,7 +103,7 @@ def _put_state(callback: Any, state: dict[str, Any]) -> None:
     if "monitor_op" not in state and getattr(callback, "monitor_op", True) is None:
         callback._set_monitor_op()  # noqa: SLF001 - Keras has no public way
     written = state.pop(_FILE, None)
-    vars(callback).update(state)
+    put_attributes(callback, state)
     if written is not None:
         _write_again(callback, written)
 
@@ -121,7 +112,10 @@ def _write_again(logger: Any, written: bytes) -> None:
     """A CSVLogger empties its file when training begins; what it wrote up to the snapshot is put back."""
     if logger.csv_file is None:
         return
+    is_over = logger.csv_file.closed
     logger.csv_file.close()
     Path(logger.filename).write_bytes(written)
+    if is_over:
+        return
     logger.csv_file = open(logger.filename, "a", encoding="utf-8")  # noqa: SIM115 - the logger closes it
     logger.append_header = not written

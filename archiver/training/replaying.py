@@ -1,8 +1,9 @@
 """Bringing the data of a `fit` to where another process had left off.
 
-Arrays are begun anew in each epoch, so that only the batches of an epoch that was begun are passed over. Other data
-may remember what came before (a tf.data pipeline that shuffles differently each time, a generator): they are drawn
-from as `fit` drew from them, epoch by epoch, without training.
+Arrays are begun anew in each epoch, so that only the batches of an epoch that was begun are passed over; so are
+PyDatasets that are put where they stood (`archiver.training.data_states`). Other data may remember what came before (a
+tf.data pipeline that shuffles differently each time, a generator): they are drawn from as `fit` drew from them, epoch
+by epoch, without training.
 """
 
 from __future__ import annotations
@@ -15,16 +16,9 @@ from typing import Any
 import keras
 
 from archiver.training.capture import FitCall
-from archiver.training.datasets import data_kind
 
 QUIET_SECONDS = 1.0
 """A replay that takes longer is shown."""
-
-
-def must_replay(call: FitCall) -> bool:
-    """Whether the data may remember earlier epochs."""
-    kinds = {data_kind(call.resolved.get(name)) for name in ("x", "val_x") if call.resolved.get(name) is not None}
-    return not kinds <= {"arrays"}
 
 
 def replay(call: FitCall, epochs: range) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from archiver.errors import RunStateError
 from archiver.records.training import History, SnapshotState
+from archiver.training import data_states
 from archiver.training.adopting import Plan
 from archiver.training.capture import FitCall
-from archiver.training.replaying import is_validated, must_replay, pass_over, replay, validation_iterator
+from archiver.training.replaying import is_validated, pass_over, replay, validation_iterator
 from archiver.training.restoring import SavedState, build
 
 
@@ -65,11 +66,17 @@ class Resumption:
 
     def _replay(self, saved: SavedState, epochs: range) -> None:
         state = self.snapshot
-        if must_replay(self._call):
-            saved.put_random_states(state.begin_random_state if state is not None else None)
+        if state is None:
+            return
+        data_state = saved.decoded(state.data_state)
+        if not data_states.can_be_put(self._call, data_state):
+            saved.put_random_states(state.begin_random_state)
             replay(self._call, epochs)
-        elif state is not None and state.has_validated and any(is_validated(self._call, epoch) for epoch in epochs):
+            return
+        # Making the validation data ready may draw from them: it is done where the other process had done it.
+        if state.has_validated and any(is_validated(self._call, epoch) for epoch in epochs):
             validation_iterator(self._call)
+        data_states.put_states(self._call, data_state)
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch has begun: where the snapshot is from within it, be there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from archiver.storage.digests import canonical_json, sha256_of
 from archiver.storage.jsonable import jsonable, qualified_name
 from archiver.training.capture import FitCall
 from archiver.training.random_states import seeds
+from archiver.training.weights import to_array
 
 HASHED_BYTES = 64 << 20
 """Arrays up to here are hashed whole, which takes some hundredths of a second; of larger ones, some samples."""
@@ -30,14 +31,22 @@ _DATA = ("x", "y", "sample_weight", "val_x", "val_y", "val_sample_weight")
 def identity_of(call: FitCall) -> dict[str, Json]:
     """What must be the same for one call of `fit` to be the continuation of another."""
     arguments = {name: call.resolved[name] for name in _ARGUMENTS if name in call.resolved}
+    data = {name: call.resolved[name] for name in _DATA if call.resolved.get(name) is not None}
     seed = seeds().keras
     return {
-        "model": _model(call.model),
-        "optimizer": _optimizer(getattr(call.model, "optimizer", None)),
-        "data": {name: _data(call.resolved[name]) for name in _DATA if call.resolved.get(name) is not None},
+        "model": _if_known(_model, call.model),
+        "optimizer": _if_known(_optimizer, getattr(call.model, "optimizer", None)),
+        "data": {name: _if_known(_data, value) for name, value in data.items()},
         "fit": dict(jsonable(arguments)),
         "seed": seed if isinstance(seed, int) else None,
     }
+
+
+def _if_known(describe: Callable[[Any], Json], value: Any) -> Json:
+    try:
+        return describe(value)
+    except Exception:  # noqa: BLE001 - classes of the user's own; training does not fail because of archiving
+        return None
 
 
 def differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
@@ -93,7 +102,7 @@ def _optimizer(optimizer: Any) -> dict[str, Json] | None:
 
 def _has_stepped(optimizer: Any) -> bool:
     iterations = getattr(optimizer, "iterations", None)
-    return iterations is not None and int(iterations) > 0
+    return iterations is not None and int(to_array(iterations)) > 0
 
 
 def _data(value: Any) -> Json:
@@ -104,17 +113,23 @@ def _data(value: Any) -> Json:
 def _part(value: Any) -> dict[str, Json]:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         spec = getattr(value, "element_spec", None)
-        return {"class": qualified_name(type(value)), "elements": None if spec is None else str(spec)}
+        batches = getattr(value, "num_batches", None)
+        told = {
+            "elements": None if spec is None else str(spec),
+            "batch_count": None if batches is None else int(batches),
+        }
+        return {"class": qualified_name(type(value)), **told}
     shape = [None if size is None else int(size) for size in value.shape]
-    return {"shape": str(shape), "dtype": str(value.dtype), "sha256": _digest(value)}
+    return {"shape": str(shape), "dtype": str(value.dtype), "sha256": array_digest(value)}
 
 
-def _digest(value: Any) -> str | None:
+def array_digest(value: Any, hashed_bytes: int = HASHED_BYTES) -> str | None:
+    """SHA-256 of an array's values, or of `SAMPLED_ROWS` of its samples where it is larger; None: they are objects."""
     try:
         array = np.asarray(value)
         if array.dtype.hasobject:
             return None
-        if array.nbytes > HASHED_BYTES:
+        if array.nbytes > hashed_bytes:
             array = array[np.linspace(0, len(array) - 1, SAMPLED_ROWS).astype(np.int64)]
         return hashlib.sha256(raw_bytes(_ordered(array))).hexdigest()
     except (TypeError, ValueError):

@@ -19,8 +19,8 @@ from archiver.archive.snapshots import (
 )
 from archiver.records.base import Json
 from archiver.records.training import SnapshotState
-from archiver.storage.plain_state import encode
-from archiver.training import checkpoints, random_generators
+from archiver.storage.plain_state import Array, encode
+from archiver.training import checkpoints, data_states, random_generators
 from archiver.training.capture import FitCall
 from archiver.training.checkpoints import State, take_state
 from archiver.training.exactness import reasons_of_call, reasons_of_state
@@ -58,6 +58,9 @@ class Snapshots:
         self._callbacks: list[Any] = []
         self._begin_states: dict[str, Any] = {}
         self._epoch_states: dict[str, Any] | None = None
+        self._call: FitCall | None = None
+        self._data_state: Json = None
+        self._data_arrays: dict[str, Array] = {}
         self._epoch = 0
         self._steps_since = 0
         self._last_seconds = time.monotonic()
@@ -77,7 +80,7 @@ class Snapshots:
     def begin_phase(self, call: FitCall, callbacks: list[Any], begin_states: dict[str, Any] | None = None) -> None:
         """A call of `fit` begins; `begin_states`: those of the generators when it began in an earlier process."""
         # A training loop of the user's own begins no epoch at the place that a snapshot tells.
-        self._is_begun, self._callbacks = call.epoch_iterator is not None, callbacks
+        self._is_begun, self._callbacks, self._call = call.epoch_iterator is not None, callbacks, call
         self._reasons = tuple(reasons_of_call(call)) if self.is_on else ()
         self._has_validated = False
         if self.is_on:
@@ -101,6 +104,11 @@ class Snapshots:
         self._is_in_steps = True
         if self.is_on:
             self._epoch_states = states or random_generators.take_states()
+            self._take_data_state()
+
+    def _take_data_state(self) -> None:
+        self._data_arrays = {}
+        self._data_state = None if self._call is None else data_states.take_states(self._call, self._data_arrays)
 
     def end_step(self, model: Any, step: int) -> None:
         """A step has ended: `step` counts from 0 in the epoch."""
@@ -155,6 +163,9 @@ class Snapshots:
 
     def _take(self, model: Any, epoch: int, step: int | None, *, at_once: bool) -> None:
         state = take_state(model, self._callbacks, copies=not at_once)
+        if step is None:
+            self._take_data_state()
+        state.arrays |= self._data_arrays
         self._number += 1
         fields: dict[str, Any] = {
             "phase": self._host.phase,
@@ -166,6 +177,7 @@ class Snapshots:
             "has_validated": self._has_validated,
             "begin_random_state": encode(self._begin_states, state.arrays, "begin_random"),
             "epoch_random_state": self._encoded_epoch_states(state),
+            "data_state": self._data_state,
         }
         if at_once:
             self._write(state, fields)
@@ -207,8 +219,9 @@ class Snapshots:
         """No more are taken in this call of `fit`."""
         self.wait()
         self._is_begun = self._is_in_steps = False
-        self._callbacks = []
+        self._callbacks, self._call = [], None
         self._begin_states, self._epoch_states = {}, None
+        self._data_state, self._data_arrays = None, {}
 
     def remove(self) -> None:
         """The training has ended, and its checkpoint is written.

@@ -17,9 +17,13 @@ y = (x.sum(axis=1) > 0).astype("int32")
 x_val = generator.normal(size=(20, 6)).astype("float32")
 y_val = (x_val.sum(axis=1) > 0).astype("int32")
 layers = keras.layers
+FOLDERS, STEPS, CHANGES = [], [], []
 
 
 def archived(**more):
+    if OPTIONS.get("backup"):
+        FOLDERS.append(f"backup{len(FOLDERS)}")
+        return keras.callbacks.BackupAndRestore(FOLDERS[-1])
     given = {"name": "run", "resume": True, "figures": False, "sampling_hertz": None, "formats": ["keras"]}
     return archiver.RunArchiver("runs", **given, snapshot_every=OPTIONS["every"], **more)
 
@@ -29,6 +33,9 @@ class Slow(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         time.sleep(OPTIONS["step_seconds"])
+        STEPS.append(batch)
+        if len(STEPS) == OPTIONS.get("kill_after_steps"):
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def dense(*between, outputs=2):
@@ -48,6 +55,8 @@ def digest_of(value):
 
 def told(model, histories, **decisions):
     """Everything that must be the same as if nothing had happened."""
+    tell("steps", len(STEPS))
+    tell("changes", CHANGES)
     state = np.random.get_state()
     tell("result", {
         "weights": weights_digest(model.weights),
@@ -66,6 +75,19 @@ def kill_by_the_clock():
         threading.Timer(OPTIONS["kill_after_seconds"], os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
+def kill_at_a_change(event, arguments):
+    """Before a file of the archive is opened for writing, renamed or removed: the one of that number, from 1."""
+    is_change = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
+    is_change = is_change or event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
+    if is_change and isinstance(arguments[0], str | os.PathLike) and FOLDER in os.path.abspath(arguments[0]):
+        CHANGES.append(os.path.relpath(arguments[0]))
+        if len(CHANGES) == OPTIONS.get("kill_at_change"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+FOLDER = os.path.abspath("runs")
+sys.addaudithook(kill_at_a_change)
 kill_by_the_clock()
 '''
 
@@ -242,3 +264,17 @@ told(model, [history], count=counting.inner.count, best=best.best, log=open("log
 ''',
 }
 """By name: what is trained, after `COMMON`."""
+
+SCENARIOS["pydataset_with_own_state"] = SCENARIOS["pydataset"].replace(
+    "    def on_epoch_end(self):",
+    """    def get_archive_state(self):
+        return {"generator": self.generator, "order": self.order}
+
+    def set_archive_state(self, state):
+        self.__dict__.update(state)
+
+    def on_epoch_end(self):""",
+)
+SCENARIOS["pydataset_that_hides_its_state"] = SCENARIOS["pydataset"].replace(
+    "        self.order = np.arange(60)", "        self.order = np.arange(60)\n        self.lock = threading.Lock()"
+)

@@ -268,6 +268,54 @@ tell("same", archive.run.path == Run.open("runs/run_models").path.resolve())
     assert [path.name for path in (cut_off / "runs").iterdir()] == ["run_models"]
 
 
+DATASET = """
+class Counted(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__()
+        self.large = np.full((2, 200_000), HELD, "float32")
+        self.order, self.transform = np.arange(60), np.negative
+        MAKE
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        tell("drawn", index)
+        rows = self.order[index * 8 : index * 8 + 8]
+        return x[rows], y[rows]
+
+    def on_epoch_end(self):
+        np.random.default_rng(int(self.order[0])).shuffle(self.order)
+
+model = compiled(dense(layers.Dropout(0.3)))
+history = model.fit(Counted(), epochs=4, verbose=0, callbacks=[*MORE, archived()])
+told(model, [history])
+"""
+
+
+@pytest.mark.parametrize(
+    ("make", "held", "epochs_drawn"),
+    [
+        ("pass", 1, 2),
+        ("self.lock = threading.Lock()", 1, 4),
+        ("pass", 2, 4),
+    ],
+    ids=["plain", "not plain", "other data"],
+)
+def test_epochs_that_were_done_are_drawn_again_only_where_they_must_be(
+    make: str, held: int, epochs_drawn: int, server: scripts.Server, tmp_path: Path
+) -> None:
+    body = DATASET.replace("MAKE", make)
+    assert run(server, tmp_path, CUT_OFF + body.replace("HELD", "1")).exit_code == -9
+    (tmp_path / "drawn").unlink()
+    ended = run(server, tmp_path, body.replace("HELD", str(held)))
+    assert ended.exit_code == 0, ended.errors
+    expected = run(server, tmp_path / "whole", body.replace("HELD", "1"), every=None)
+    assert ended.told("result") == expected.told("result")
+    looked_at_first = 2
+    assert len(ended.told("drawn")) == looked_at_first + 7 * epochs_drawn
+
+
 @pytest.mark.parametrize("every", [0, -1, 0.0, float("nan"), float("inf"), "step", True, []])
 def test_bad_times_of_snapshots(every: Any, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="snapshot_every"):
