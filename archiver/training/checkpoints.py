@@ -59,6 +59,8 @@ def take_state(model: Any, callbacks: Iterable[Any], *, copies: bool) -> State:
         copies: copy the values of the variables, so that training may go on; it takes their size in memory. Otherwise
             they are read one at a time by `write_state`.
     """
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()  # between its steps, Keras keeps the values elsewhere
     groups = variable_groups(model)
     values = dict(_values(groups, copy=True)) if copies else None
     state = State(model, groups, values)

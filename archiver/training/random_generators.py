@@ -35,8 +35,25 @@ def put_states(states: dict[str, Any]) -> None:
     if "torch" in sys.modules:
         _put_torch_states(states)
     # Last: making a generator above may have drawn from these.
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
+    if "python" in states:
+        random.setstate(states["python"])
+    if "numpy" in states:
+        np.random.set_state(states["numpy"])
+
+
+def drawn_since(states: dict[str, Any]) -> set[str]:
+    """Which of Python's and NumPy's generators were drawn from since.
+
+    Data that draw from them do so in a thread that prefetches: where it is by now is for nobody else to say.
+    """
+    found = set()
+    if random.getstate() != states["python"]:
+        found.add("python")
+    now: Any = np.random.get_state()
+    then = states["numpy"]
+    if (now[0], *now[2:]) != (then[0], *then[2:]) or not np.array_equal(now[1], then[1]):
+        found.add("numpy")
+    return found
 
 
 def _keras_state() -> Any:

@@ -8,9 +8,10 @@ by epoch, without training.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -73,33 +74,52 @@ def _draw(batches: Any, count: int) -> None:
             next(batches)
 
 
-def pass_over(epoch_iterator: Any, step_count: int, model: Any, when_done: Any) -> None:
+def pass_over(call: FitCall, step_count: int, when_done: Callable[[], None]) -> None:
     """Let the next pass over the data begin behind its first `step_count` steps.
 
     Args:
-        epoch_iterator: the one that `fit` is about to iterate.
+        call: the `fit` that is about to iterate.
         step_count: steps done, as Keras counts batches.
-        model: the model.
         when_done: called when they are passed over, before the first batch that is trained with is drawn.
     """
+    epoch_iterator, model = call.epoch_iterator, call.model
     ordinary = epoch_iterator._enumerate_iterator  # noqa: SLF001 - Keras has no other place to begin at
 
     def enumerate_rest() -> Iterator[tuple[int, int, Any]]:
         del epoch_iterator._enumerate_iterator  # noqa: SLF001
-        is_done = False
+        is_trained = False
         for begin, end, batches in ordinary():
-            if end < step_count:
-                for _ in range(model.steps_per_execution):
-                    next(batches)
+            if end >= step_count:
+                is_trained = True
+                yield begin, end, batches
                 continue
-            if not is_done:
-                is_done = True
+            for _ in range(model.steps_per_execution):
+                next(batches)
+            if end + 1 >= step_count:
+                # At once: behind its last step, Keras begins the next epoch's iterator, which may draw random numbers.
                 when_done()
-            yield begin, end, batches
-        if not is_done:
-            when_done()
+        if not is_trained and keras.backend.backend() == "jax":
+            with _step_of_nothing(call):
+                yield step_count, step_count, None
 
     epoch_iterator._enumerate_iterator = enumerate_rest  # noqa: SLF001
+
+
+@contextlib.contextmanager
+def _step_of_nothing(call: FitCall) -> Iterator[None]:
+    """Where all steps of an epoch were done, `fit` on JAX has no logs and fails: give it a step that does nothing."""
+    model, callbacks = call.model, call.callback_list
+    ordinary, logs = model.train_function, model.get_metrics_result()
+    model.train_function = lambda state, _: (logs, state)
+    hooks = {name: lambda *_, **__: None for name in ("on_train_batch_begin", "on_train_batch_end")}
+    if callbacks is not None:
+        vars(callbacks).update(hooks)
+    try:
+        yield
+    finally:
+        model.train_function = ordinary
+        for name in hooks:
+            vars(callbacks).pop(name, None)
 
 
 class _Progress:

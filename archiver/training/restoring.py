@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,17 @@ class SavedState:
         """Give the other callbacks their states."""
         callback_states.put_states(callbacks, self.decoded(self.state.callbacks))
 
-    def put_random_states(self, encoded: Any = None) -> None:
-        """Let all generators go on from there; `encoded`: from other states that were kept with these."""
+    def put_random_states(self, encoded: Any = None, but: Container[str] = ()) -> None:
+        """Let all generators go on from there, `but` some.
+
+        Args:
+            encoded: other states that were kept with these.
+            but: names of generators, as `random_generators.take_states` has them.
+        """
         wanted = self.state.random_state if encoded is None else encoded
         if wanted is not None:
-            random_generators.put_states(self.decoded(wanted))
+            states = self.decoded(wanted)
+            random_generators.put_states({name: each for name, each in states.items() if name not in but})
 
     def decoded(self, encoded: Any) -> Any:
         """A value that was kept with it."""

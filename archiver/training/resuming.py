@@ -11,10 +11,10 @@ from typing import Any
 
 from archiver.errors import RunStateError
 from archiver.records.training import History, SnapshotState
-from archiver.training import data_states
+from archiver.training import data_states, random_generators
 from archiver.training.adopting import Plan
 from archiver.training.capture import FitCall
-from archiver.training.replaying import is_validated, pass_over, replay, validation_iterator
+from archiver.training.replaying import pass_over, replay, validation_iterator
 from archiver.training.restoring import SavedState, build
 
 
@@ -74,7 +74,7 @@ class Resumption:
             replay(self._call, epochs)
             return
         # Making the validation data ready may draw from them: it is done where the other process had done it.
-        if state.has_validated and any(is_validated(self._call, epoch) for epoch in epochs):
+        if state.has_validated:
             validation_iterator(self._call)
         data_states.put_states(self._call, data_state)
 
@@ -89,8 +89,16 @@ class Resumption:
         self._restore(saved, metrics=True)
         if state.epoch_random_state is not None:
             saved.put_random_states(state.epoch_random_state)
-        pass_over(self._call.epoch_iterator, state.step, model, saved.put_random_states)
+        pass_over(self._call, state.step, self._put_random_states)
         _keep_logs(model)
+
+    def _put_random_states(self) -> None:
+        """The batches that were done are drawn again: generators that they were drawn from are where they were."""
+        state, saved = self.snapshot, self.plan.saved
+        if state is None or saved is None:
+            return
+        then = saved.decoded(state.epoch_random_state)
+        saved.put_random_states(but=random_generators.drawn_since(then))
 
     def _restore(self, saved: SavedState, *, metrics: bool) -> None:
         saved.put_variables(self._call.model, metrics=metrics)

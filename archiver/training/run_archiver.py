@@ -317,12 +317,16 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             self._resumption = None
         session.attempt("snapshot", lambda: session.snapshots.begin_epoch(epoch, states, steps_done))
 
-    def end_tail_step(self, model: Any, step: int) -> None:
-        """A step has ended."""
+    def end_tail_step(self, model: Any, step: int, *, in_background: bool) -> bool:
+        """A step has ended; see `Tail`."""
         session = self._session
-        if session is not None and session.is_training:
-            session.snapshots.end_step(model, step)
-            exits.raise_waiting()
+        if session is None or not session.is_training:
+            return False
+        if in_background:
+            return session.snapshots.count_step(step)
+        session.snapshots.end_step(model, step)
+        exits.raise_waiting()
+        return False
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""

@@ -67,7 +67,6 @@ class Snapshots:
         self._number = max((number for number, _ in snapshot_folders(run)), default=0)
         self._writer: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._has_validated = False
         self._is_in_steps = False
         self._steps_done = 0
         self._is_requested = False
@@ -82,7 +81,6 @@ class Snapshots:
         # A training loop of the user's own begins no epoch at the place that a snapshot tells.
         self._is_begun, self._callbacks, self._call = call.epoch_iterator is not None, callbacks, call
         self._reasons = tuple(reasons_of_call(call)) if self.is_on else ()
-        self._has_validated = False
         if self.is_on:
             self._begin_states = begin_states or random_generators.take_states()
         self._epoch_states = None
@@ -110,10 +108,15 @@ class Snapshots:
         self._data_arrays = {}
         self._data_state = None if self._call is None else data_states.take_states(self._call, self._data_arrays)
 
-    def end_step(self, model: Any, step: int) -> None:
-        """A step has ended: `step` counts from 0 in the epoch."""
+    def count_step(self, step: int) -> bool:
+        """A step has ended while later ones run. Returns whether a snapshot is to be taken at the end of the next."""
         self._steps_since += 1
         self._steps_done = step + 1
+        return self._is_requested
+
+    def end_step(self, model: Any, step: int) -> None:
+        """A step has ended: `step` counts from 0 in the epoch."""
+        self.count_step(step)
         if self._is_requested:
             self.answer(model)
         elif self._is_due():
@@ -129,7 +132,6 @@ class Snapshots:
         """The steps of the epoch are done; its validation begins."""
         self.answer(model)
         self._is_in_steps = False
-        self._has_validated = True
 
     def _is_due(self) -> bool:
         if isinstance(self._every, int):
@@ -174,7 +176,7 @@ class Snapshots:
             "epoch": epoch,
             "step": step,
             "stop_training": bool(getattr(model, "stop_training", False)) and not at_once,
-            "has_validated": self._has_validated,
+            "has_validated": getattr(model, "_eval_epoch_iterator", None) is not None,
             "begin_random_state": encode(self._begin_states, state.arrays, "begin_random"),
             "epoch_random_state": self._encoded_epoch_states(state),
             "data_state": self._data_state,

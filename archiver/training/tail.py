@@ -16,8 +16,12 @@ class Owner(Protocol):
     def begin_tail_epoch(self, model: Any, epoch: int) -> None:
         """An epoch begins, and all other callbacks have seen it."""
 
-    def end_tail_step(self, model: Any, step: int) -> None:
-        """A step has ended, and all other callbacks have seen it."""
+    def end_tail_step(self, model: Any, step: int, *, in_background: bool) -> bool:
+        """A step has ended, and all other callbacks have seen it.
+
+        `in_background`: later steps run already, so that the model is not to be looked at. Returns whether the next
+        step shall end on the thread of the training.
+        """
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
@@ -50,7 +54,10 @@ class Tail(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """A step has ended."""
         if self.sees_steps:
-            self.owner.end_tail_step(self.model, batch)
+            # Not `self.model`: on JAX, that brings back the state of the training from the device, at every step.
+            in_background = bool(getattr(self._callback_list, "_async_train", False))
+            if self.owner.end_tail_step(self._model, batch, in_background=in_background) and in_background:
+                self._callback_list._async_train = False  # noqa: SLF001
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """An epoch has ended."""

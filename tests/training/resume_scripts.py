@@ -5,7 +5,6 @@ from __future__ import annotations
 COMMON = '''
 import hashlib
 import random
-import tensorflow as tf
 from archiver.storage.digests import canonical_json
 from archiver.training.weights import optimizer_variables, seed_generators, weights_digest
 
@@ -101,6 +100,8 @@ history = model.fit(x, y, batch_size=8, epochs=6, validation_data=(x_val, y_val)
 told(model, [history], stopped=early.stopped_epoch, best=early.best, wait=[early.wait, plateau.wait])
 """,
     "tf_data_repeated": """
+import tensorflow as tf
+
 def noisy(a, b):
     return a + tf.random.normal(tf.shape(a), stddev=0.1), b
 data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(60, seed=3).map(noisy).batch(8).repeat()
@@ -109,6 +110,8 @@ history = model.fit(data, epochs=4, steps_per_epoch=5, verbose=0, callbacks=[Slo
 told(model, [history])
 """,
     "tf_data_finite": """
+import tensorflow as tf
+
 data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(60, reshuffle_each_iteration=True).batch(8)
 model = compiled(dense(layers.GaussianNoise(0.2)))
 history = model.fit(data, epochs=4, validation_data=(x_val, y_val), verbose=0, callbacks=[Slow(), archived()])
@@ -278,3 +281,17 @@ SCENARIOS["pydataset_with_own_state"] = SCENARIOS["pydataset"].replace(
 SCENARIOS["pydataset_that_hides_its_state"] = SCENARIOS["pydataset"].replace(
     "        self.order = np.arange(60)", "        self.order = np.arange(60)\n        self.lock = threading.Lock()"
 )
+
+SCENARIOS["pydataset_that_draws"] = """
+class Drawn(keras.utils.PyDataset):
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        rows = np.random.permutation(60)[:8]
+        return x[rows] + np.float32(random.random()), y[rows]
+
+model = compiled(dense(layers.Dropout(0.3)))
+history = model.fit(Drawn(), epochs=4, validation_data=(x_val, y_val), verbose=0, callbacks=[Slow(), archived()])
+told(model, [history])
+"""
