@@ -111,6 +111,12 @@ BEST_WEIGHTS = ArchiveFile(
 CHECKPOINT_VARIABLES = ArchiveFile(
     "models/{name}_checkpoint/variables.npz", "checkpoint: arrays", "optional", "training.checkpoints"
 )
+SNAPSHOTS = ArchiveFile(
+    "models/{name}_checkpoint/snapshot-*",
+    "what a training that was cut off goes on from",
+    "optional",
+    "training.snapshots",
+)
 PREDICTIONS = ArchiveFile(
     "results/{name}_predictions.npz",
     "predictions on the test data, and their targets",
@@ -152,9 +158,10 @@ RECORD_FILES: tuple[RecordFile[Any], ...] = (
 )  # fmt: skip
 
 OTHER_FILES = (
-    KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, PREDICTIONS, PATCH, SUBMODULES_PATCH,
-    SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256, MANIFEST_BLAKE3,
-    PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, MEMORY_TRACE, UTILISATION_TRACE, TEMPERATURE_TRACE, TRACES, LOCK,
+    KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, SNAPSHOTS, PREDICTIONS, PATCH,
+    SUBMODULES_PATCH, SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256,
+    MANIFEST_BLAKE3, PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, MEMORY_TRACE, UTILISATION_TRACE, TEMPERATURE_TRACE,
+    TRACES, LOCK,
 )  # fmt: skip
 
 MODEL_FORMATS = {"keras": KERAS_MODEL, "h5": H5_MODEL, "weights.h5": WEIGHTS_H5}

@@ -161,7 +161,7 @@ def _first_non_finite_loss(history: History) -> Any:
 
 def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
     """The epoch with the best value of the monitored metric so far, as the last event about it says."""
-    events = [event.details for event in contents.events if event.event == "best_epoch"]
+    events = _best_epochs(contents)
     if not events:
         return Unavailable(unavailable="no metric was monitored, or none had a value")
     best = events[-1]
@@ -177,3 +177,18 @@ def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
         weights_digest=digest if kept else Unavailable(unavailable="the weights of that epoch were not kept"),
         file=file,
     )
+
+
+def _best_epochs(contents: JournalContents) -> list[dict[str, Any]]:
+    """What the journal says of them, but for epochs that another process went over again."""
+    found: list[dict[str, Any]] = []
+    phase = -1
+    for event in contents.events:
+        if event.event == "phase_started":
+            phase += 1
+        elif event.event == "best_epoch":
+            found.append(event.details)
+        elif event.event == "resumed":
+            epoch = count(event.details.get("epoch")) or 0
+            found = [each for each in found if each["phase"] != phase or each["epoch"] < epoch]
+    return found

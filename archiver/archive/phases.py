@@ -21,12 +21,16 @@ class Phase:
     started: JournalEvent
     last_sign: JournalEvent
     """The last event that the process of this phase wrote."""
+    part: int
+    """Of that process, the last one that went on with the phase."""
     began: JournalEvent | None = None
     """When archiver had collected everything, and training began."""
     epochs: list[JournalEvent] = field(default_factory=list)
     saved: list[JournalEvent] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     ended: JournalEvent | None = None
+    resumed: list[JournalEvent] = field(default_factory=list)
+    """When other processes went on with it."""
 
 
 @contextlib.contextmanager
@@ -44,14 +48,25 @@ def gather_phases(contents: JournalContents) -> list[Phase]:
     phases: list[Phase] = []
     for event in contents.events:
         if event.event == "phase_started":
-            phases.append(Phase(len(phases), event, event))
+            phases.append(Phase(len(phases), event, event, event.part))
+        elif event.event == "resumed" and phases:
+            _resume(phases[-1], event)
         elif phases:
             _add(phases[-1], event)
     return phases
 
 
+def _resume(phase: Phase, event: JournalEvent) -> None:
+    """Another process goes on: what the one before did behind the snapshot is done again."""
+    goes_on_in = count(event.details.get("epoch")) or 0
+    phase.part, phase.last_sign = event.part, event
+    phase.epochs = [each for each in phase.epochs if (count(each.details.get("epoch")) or 0) < goes_on_in]
+    phase.saved, phase.status, phase.ended = [], {}, None
+    phase.resumed.append(event)
+
+
 def _add(phase: Phase, event: JournalEvent) -> None:
-    if event.part == phase.started.part:
+    if event.part == phase.part:
         phase.last_sign = event
     if event.event == "training_began":
         phase.began = event

@@ -15,11 +15,13 @@ from typing import Any
 from archiver import layout
 from archiver.records.base import Part
 from archiver.records.journal import JournalEvent
+from archiver.records.training import SnapshotState
 
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _CLASSES: dict[str, type[Part]] = {entry.record.KIND: entry.record for entry in layout.RECORD_FILES} | {
-    "journal_event": JournalEvent
+    SnapshotState.KIND: SnapshotState,
+    "journal_event": JournalEvent,
 }
 
 SCHEMA_KINDS = tuple(sorted(_CLASSES))

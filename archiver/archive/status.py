@@ -37,7 +37,7 @@ def status_of(contents: JournalContents, *, sealed: bool) -> Status:
     for event in contents.events:
         if event.event == "status":
             status = event.details
-        elif event.event == "phase_started":
+        elif event.event in ("phase_started", "resumed"):
             status = {"status": "running"}
         if "process" in event.details:
             process = _process(event.details["process"])

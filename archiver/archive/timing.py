@@ -77,8 +77,11 @@ def _offset(phase: Phase) -> int | Unavailable:
 
 
 def _total(phase: Phase, epoch_seconds: list[float]) -> float:
-    """By the clock that never jumps, where one process wrote beginning and end; else by UTC."""
+    """By the clock that never jumps, where one process wrote beginning and end; else by UTC. Of a phase that another
+    process went on with, the epochs alone: between the two, nobody trained."""
     if phase.ended is None:
+        return sum(epoch_seconds)
+    if phase.resumed:
         return sum(epoch_seconds)
     if phase.ended.part == phase.started.part:
         return phase.ended.monotonic_seconds - phase.started.monotonic_seconds

@@ -20,6 +20,7 @@ COMMANDS = {
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
+    "resume": "Run the command again that was cut off.",
     "schema": "Print the JSON Schema of a kind of record.",
 }
 """Every command with its one line of help, in the order of `archiver --help`."""

@@ -19,6 +19,7 @@ EventName = Literal[
     "created",
     "phase_started",
     "training_began",
+    "resumed",
     "epoch_ended",
     "best_epoch",
     "models_saved",

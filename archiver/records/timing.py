@@ -9,7 +9,8 @@ class Durations(Part):
     """Seconds by the clock that never jumps, and the speed that follows."""
 
     total_seconds: Real
-    """From the beginning of the phase to its end, the models saved; of phases without an end, their epochs alone."""
+    """From the beginning of the phase to its end, the models saved; of phases without an end, and of those that
+    another process went on with, their epochs alone."""
     preparation_seconds: Real | Unavailable
     """Before the first callback: Keras takes the data over and, on some backends, builds the model."""
     collecting_seconds: Real | Unavailable

@@ -289,16 +289,6 @@ class History(Record):
     phases: tuple[PhaseHistory, ...]
 
 
-class RandomState(Part):
-    """The state of the random number generators."""
-
-    python: Json
-    """`random.getstate()`."""
-    numpy: Json
-    """`numpy.random.get_state()`: the algorithm, its position and its cached normal value; the key is an array."""
-    backend: Json
-
-
 class CheckpointState(Record):
     """`models/<name>_checkpoint/state.json`: the plain values beside the arrays in `variables.npz`."""
 
@@ -314,6 +304,39 @@ class CheckpointState(Record):
     optimizer: tuple[VariablePart, ...]
     metrics: tuple[VariablePart, ...]
     seed_generators: tuple[VariablePart, ...]
-    random_state: RandomState
+    random_state: Json
+    """That of all generators; encoded, as `callbacks` is, as `archiver.storage.plain_state` says."""
+    callbacks: Json
+    """What the other callbacks keep, in their order."""
     not_kept: tuple[str, ...] = ()
     """What belongs to the state and could not be had, with its reason."""
+
+
+class SnapshotState(CheckpointState):
+    """`models/<name>_checkpoint/snapshot-<number>/state.json`: what a training that is cut off goes on from.
+
+    Beside it stand `variables.npz`, with the arrays, and `manifest-sha256.txt`, written last, with the digests of both.
+    Values of callbacks and generators are encoded as `archiver.storage.plain_state` says.
+    """
+
+    KIND: ClassVar[str] = "snapshot"
+    kind: Literal["snapshot"] = "snapshot"  # type: ignore[assignment]
+    number: Count
+    epoch: Count
+    """The epoch that training goes on in, counted as Keras does."""
+    step: Count | None
+    """How many steps of it are done; None: it has not begun."""
+    stop_training: bool
+    """Whether `fit` was told to stop."""
+    has_validated: bool
+    """Whether this call of `fit` has made its validation data ready."""
+    begin_random_state: Json
+    """That of the generators when `fit` began."""
+    epoch_random_state: Json
+    """That of the generators when the epoch began; None before its beginning."""
+    data_state: Json
+    """What the data keep from epoch to epoch, by argument of `fit`, when the epoch begins; None: that is not to be
+    seen, and the batches of the epochs before are drawn again."""
+    exact: bool
+    """Whether training goes on from here as if it had not been cut off, bit for bit."""
+    inexact_reasons: tuple[str, ...]

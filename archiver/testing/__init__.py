@@ -159,7 +159,8 @@ def _train(run: Run, journal: Journal, phase: int, epochs: int) -> None:
     batches = {"batch_size": BATCH_SIZE, "batch_count": SAMPLES // BATCH_SIZE, "last_batch_size": None}
     limits = {"memory_soft_bytes": 3 << 30, "memory_hard_bytes": 4 << 30}
     seconds = {"collecting_seconds": 0.25, "preparation_seconds": None}
-    journal.append("training_began", phase=phase, **seconds, limits=limits, **batches)
+    training = {"model": {"class": "keras.src.models.sequential.Sequential"}, "fit": {"epochs": epochs}, "seed": None}
+    journal.append("training_began", phase=phase, **seconds, limits=limits, training=training, **batches)
     trace = StepTrace(run.path_of(layout.STEPS), part=0)
     for epoch in range(epochs):
         trace.begin_epoch()

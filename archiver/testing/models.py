@@ -31,12 +31,12 @@ from archiver.records.model import (
     VariablePart,
     WeightsTable,
 )
-from archiver.records.training import CheckpointState, RandomState
+from archiver.records.training import CheckpointState
 from archiver.storage import files
 from archiver.storage.digests import canonical_json, sha256_of
 from archiver.storage.journal import Journal
-from archiver.storage.jsonable import jsonable
 from archiver.storage.npz import write_npz
+from archiver.storage.plain_state import encode
 from archiver.testing.numbers import BATCH_SIZE, KERAS_VERSION, MODEL_NAME, SAMPLES, SHAPES, numbers_from
 from archiver.testing.records import keras_config
 
@@ -242,9 +242,12 @@ def _save_checkpoint(run: Run, model: TinyModel, phase: int) -> None:
     arrays = [
         (f"{group}/{index}", array) for group, named in groups.items() for index, array in enumerate(named.values())
     ]
-    key = numbers_from("key").integers(0, 1 << 32, 624, dtype=np.uint32)
+    kept: dict[str, Array] = {}
+    generator = np.random.RandomState(phase)
+    states = {"python": random.Random(phase).getstate(), "numpy": generator.get_state(), "keras": None}
+    random_state = encode(states, kept, "random")
     with files.replacing(run.path_of(layout.CHECKPOINT_VARIABLES)) as temporary:
-        write_npz(temporary, [*arrays, ("random/numpy_key", key)])
+        write_npz(temporary, [*arrays, *kept.items()])
     layers = tuple(layer for layer, _, _, _ in model.variables())
     parts = {group: _parts(named) for group, named in groups.items()}
     state = CheckpointState(
@@ -261,10 +264,7 @@ def _save_checkpoint(run: Run, model: TinyModel, phase: int) -> None:
         optimizer=parts["optimizer"],
         metrics=parts["metrics"],
         seed_generators=parts["seed_generators"],
-        random_state=RandomState(
-            python=jsonable(random.Random(phase).getstate()),
-            numpy={"algorithm": "MT19937", "position": 624, "has_gauss": 0, "cached": 0.0},
-            backend=None,
-        ),
+        random_state=random_state,
+        callbacks=[{"class": "keras.src.callbacks.lambda_callback.LambdaCallback", "state": {}}],
     )
     run.write(layout.CHECKPOINT_STATE, state)

@@ -9,6 +9,7 @@ from archiver import layout
 from archiver.archive.directions import Mode, direction_by_name, is_better, is_loss
 from archiver.archive.run import Run
 from archiver.errors import ArgumentError
+from archiver.records.results import BestEpoch
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import weights
@@ -28,6 +29,11 @@ class BestWeights:
         self._is_decided = False
         self._mode: Mode | None = None
         self._value: float | None = None
+
+    def take_over(self, best: BestEpoch) -> None:
+        """An earlier process saw this best epoch."""
+        self._monitor, self._mode, self._value = best.monitor, best.mode, best.value
+        self.digest = best.weights_digest if isinstance(best.weights_digest, str) else None
 
     def begin_phase(self, model: Any, *, has_validation: bool | None) -> None:
         """Decide what to monitor; `has_validation` None: not known, the first epoch's logs tell."""

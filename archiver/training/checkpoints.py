@@ -1,10 +1,11 @@
-"""The checkpoint: everything that training needs to go on, as arrays (npz) and JSON, nothing pickled."""
+"""The state of a training: everything that it needs to go on, as arrays (npz) and JSON, nothing pickled."""
 
 from __future__ import annotations
 
-import random
-import sys
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,57 +13,136 @@ import numpy as np
 
 from archiver import layout
 from archiver.archive.run import Run
-from archiver.records.base import utc_now
+from archiver.records.base import Json, utc_now
 from archiver.records.model import VariablePart
-from archiver.records.training import CheckpointState, RandomState
+from archiver.records.training import CheckpointState
 from archiver.storage import files
-from archiver.storage.jsonable import jsonable
 from archiver.storage.npz import StoredArray, write_npz
-from archiver.training import weights
+from archiver.storage.plain_state import Array, encode
+from archiver.training import callback_states, random_generators, weights
 from archiver.training.names import names_of
 
-NUMPY_KEY = "random/numpy_key"
+
+@dataclass
+class State:
+    """What a training is at one moment."""
+
+    model: Any
+    groups: dict[str, list[Any]]
+    """Variables, by what they belong to."""
+    copies: dict[str, Array] | None
+    """Their values by `<group>/<index>`; None: they are read when they are written."""
+    arrays: dict[str, Array] = field(default_factory=dict)
+    """Those of callbacks and generators."""
+    random_state: Json = None
+    callbacks: list[Json] = field(default_factory=list)
+    not_kept: list[str] = field(default_factory=list)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all values."""
+        variables = (variable for group in self.groups.values() for variable in group)
+        own = sum(array.nbytes for array in self.arrays.values())
+        return own + sum(_size_bytes(variable) for variable in variables)
 
 
-def save_checkpoint(run: Run, model: Any, *, phase: int, epochs_done: int, weights_digest: str | None = None) -> None:
-    """Write `<name>_checkpoint/`: variables of model, optimizer, metrics and seed generators, and all random states.
+def _size_bytes(variable: Any) -> int:
+    return int(np.prod(tuple(variable.shape), dtype=np.int64)) * (2 if "16" in str(variable.dtype) else 8)
+
+
+def take_state(model: Any, callbacks: Iterable[Any], *, copies: bool) -> State:
+    """Look at everything that training goes on from.
+
+    Args:
+        model: its variables, those of its optimizer, metrics and seed generators are taken.
+        callbacks: the others of this `fit`.
+        copies: copy the values of the variables, so that training may go on; it takes their size in memory. Otherwise
+            they are read one at a time by `write_state`.
+    """
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()  # between its steps, Keras keeps the values elsewhere
+    groups = variable_groups(model)
+    values = dict(_values(groups, copy=True)) if copies else None
+    state = State(model, groups, values)
+    state.callbacks, state.not_kept = callback_states.take_states(callbacks, state.arrays)
+    try:
+        state.random_state = encode(random_generators.take_states(), state.arrays, "random")
+    except Exception as error:  # noqa: BLE001 - private parts of Keras and TensorFlow
+        state.not_kept.append(f"random state: {type(error).__name__}: {error}")
+    return state
+
+
+def _values(groups: dict[str, list[Any]], *, copy: bool) -> Iterator[tuple[str, Array]]:
+    for group, variables in groups.items():
+        for index, variable in enumerate(variables):
+            array = weights.to_array(variable)
+            yield f"{group}/{index}", np.array(array, copy=True) if copy else array
+
+
+def write_state(path: Path, state: State, weights_digest: str | None = None) -> dict[str, Any]:
+    """Write the arrays to `path`.
+
+    Args:
+        path: the npz file.
+        state: what to write.
+        weights_digest: where it is known.
+
+    Returns:
+        the fields of `CheckpointState` that tell of them.
+
+    Raises:
+        StorageError: the file system refused.
+    """
+    digest = hashlib.sha256()
+
+    def arrays() -> Iterator[tuple[str, Array]]:
+        values = state.copies.items() if state.copies is not None else _values(state.groups, copy=False)
+        for name, array in values:
+            group, _, index = name.partition("/")
+            if group == "model" and weights_digest is None:
+                weights.add_to_digest(digest, int(index), array)
+            yield name, array
+        yield from state.arrays.items()
+
+    with files.replacing(path) as temporary:
+        stored = write_npz(temporary, arrays())
+    return {
+        "created": utc_now(),
+        "keras_version": keras.__version__,
+        "backend": keras.backend.backend(),
+        "weights_digest": weights_digest or digest.hexdigest(),
+        "random_state": state.random_state,
+        "callbacks": state.callbacks,
+        "not_kept": tuple(state.not_kept),
+        **_tables(state, stored),
+    }
+
+
+def save_checkpoint(
+    run: Run,
+    model: Any,
+    callbacks: Iterable[Any] = (),
+    *,
+    phase: int,
+    epochs_done: int,
+    weights_digest: str | None = None,
+) -> None:
+    """Write `<name>_checkpoint/`: variables of model, optimizer, metrics and seed generators, the other callbacks, and
+    all random states.
 
     `weights_digest`: that of the model, where it is known; to compute it reads all weights once more.
 
     Raises:
         StorageError: the file system refused.
     """
-    groups = variable_groups(model)
-    random_state, key, not_kept = _random_state()
-
-    def arrays() -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-        for group, variables in groups.items():
-            for index, variable in enumerate(variables):
-                yield f"{group}/{index}", weights.to_array(variable)
-        yield NUMPY_KEY, key
-
-    with files.replacing(run.path_of(layout.CHECKPOINT_VARIABLES)) as temporary:
-        stored = write_npz(temporary, arrays())
-    tables: dict[str, Any] = _tables(model, groups, stored)
-    state = CheckpointState(
-        created=utc_now(),
-        phase=phase,
-        epochs_done=epochs_done,
-        keras_version=keras.__version__,
-        backend=keras.backend.backend(),
-        weights_digest=weights_digest or weights.weights_digest(model.weights),
-        random_state=random_state,
-        not_kept=tuple(not_kept),
-        **tables,
-    )
-    run.write(layout.CHECKPOINT_STATE, state)
+    state = take_state(model, callbacks, copies=False)
+    fields = write_state(run.path_of(layout.CHECKPOINT_VARIABLES), state, weights_digest)
+    run.write(layout.CHECKPOINT_STATE, CheckpointState(phase=phase, epochs_done=epochs_done, **fields))
 
 
-def _tables(
-    model: Any, groups: dict[str, list[Any]], stored: dict[str, StoredArray]
-) -> dict[str, tuple[VariablePart, ...]]:
+def _tables(state: State, stored: dict[str, StoredArray]) -> dict[str, tuple[VariablePart, ...]]:
     """The variables of each group; their digests are those of what was written."""
-    owners, names = weights.layer_names(model), names_of(model)
+    owners, names = weights.layer_names(state.model), names_of(state.model)
 
     def part(group: str, index: int, variable: Any) -> VariablePart:
         layer = owners.get(id(variable))
@@ -70,7 +150,7 @@ def _tables(
 
     return {
         group: tuple(part(group, index, variable) for index, variable in enumerate(variables))
-        for group, variables in groups.items()
+        for group, variables in state.groups.items()
     }
 
 
@@ -87,48 +167,3 @@ def variable_groups(model: Any) -> dict[str, list[Any]]:
         groups[group] = [variable for variable in variables if id(variable) not in seen]
         seen |= {id(variable) for variable in variables}
     return groups
-
-
-def _random_state() -> tuple[RandomState, np.ndarray[Any, Any], list[str]]:
-    algorithm, key, position, has_gauss, cached = np.random.get_state()
-    not_kept: list[str] = []
-    try:
-        backend = _backend_state()
-    except Exception as error:  # noqa: BLE001 - private parts of Keras and TensorFlow
-        backend = None
-        not_kept.append(f"random state of the backend: {type(error).__name__}")
-    state = RandomState(
-        python=jsonable(random.getstate()),
-        numpy=jsonable({"algorithm": algorithm, "position": position, "has_gauss": has_gauss, "cached": cached}),
-        backend=jsonable(backend),
-    )
-    return state, np.asarray(key), not_kept
-
-
-def _backend_state() -> dict[str, Any]:
-    from keras.src.backend.common import global_state
-    from keras.src.random import seed_generator
-
-    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
-    state: dict[str, Any] = {"keras": None if generator is None else weights.to_array(generator.state).tolist()}
-    if "tensorflow" in sys.modules and keras.backend.backend() == "tensorflow":
-        state |= _tensorflow_state()
-    if "torch" in sys.modules:
-        import torch
-
-        state["torch"] = torch.get_rng_state().numpy().tobytes().hex()
-    return state
-
-
-def _tensorflow_state() -> dict[str, Any]:
-    from tensorflow.python.eager import context
-    from tensorflow.python.ops import stateful_random_ops
-
-    eager = context.context()
-    operations = getattr(eager, "_rng", None)
-    generator = stateful_random_ops.global_generator
-    return {
-        "tensorflow_seed": eager._seed,  # noqa: SLF001 - TensorFlow has no public way to read it
-        "tensorflow_operations": None if operations is None else jsonable(operations.getstate()),
-        "tensorflow_generator": None if generator is None else generator.state.numpy().tolist(),
-    }

@@ -92,8 +92,20 @@ def _kept_samples(splits: Iterable[DescribedSplit]) -> int:
 
 def current_stats(session: Session) -> DatasetStats:
     """The record of all splits and sources known so far."""
+    earlier = session.earlier_stats
+    if earlier is not None and _parts(session.splits) == {name: _text(part) for name, part in earlier.splits.items()}:
+        return earlier.model_copy(update={"class_names": session.class_names or earlier.class_names})
     stats = dataset_stats(dict(session.splits), session.class_names, session.options.dataset_source)
     return stats.model_copy(update={"source_files": session.sources.record(stats.class_names)})
+
+
+def _parts(splits: dict[str, DescribedSplit]) -> dict[str, str]:
+    return {name: _text(split.part) for name, split in splits.items()}
+
+
+def _text(part: SplitPart) -> str:
+    # NaN equals nothing, not even itself.
+    return part.model_dump_json()
 
 
 def write_dataset_stats(session: Session) -> DatasetStats:

@@ -28,6 +28,9 @@ class OpenSession(Protocol):
     def note_exception(self, error: BaseException) -> None:
         """Record that this exception ended the training, if it is still under way."""
 
+    def request_snapshot(self) -> bool:
+        """Take a snapshot when the step has ended, then call `raise_waiting`; whether it will."""
+
     def close_at_exit(self) -> None:
         """Record that training did not end, if so, and seal."""
 
@@ -168,9 +171,17 @@ def undisturbed() -> Iterator[None]:
             _raise(_waiting)
 
 
+def raise_waiting() -> None:
+    """Let a signal that waited for the end of a step do what it does."""
+    if _waiting is not None and not _depth and _is_main_thread():
+        _raise(_waiting)
+
+
 def _on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
     global _waiting  # noqa: PLW0603
-    if _depth and _waiting is None:
+    sessions = [] if _waiting is not None else list(_open_sessions())
+    is_expected = [session.request_snapshot() for session in sessions]  # of each of them
+    if _waiting is None and (_depth or any(is_expected)):
         _waiting = number
     else:
         _raise(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ from archiver.sampling.memory_sources import machine_memory_bytes
 from archiver.sampling.thread import MAXIMAL_HERTZ, MINIMAL_HERTZ
 from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import jsonable
+from archiver.training.adopting import Resume
 from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
 from archiver.training.outputs import Tasks
+from archiver.training.snapshots import Every
 
 OnAlert = Callable[[GuardEvent], object]
 
@@ -66,6 +69,8 @@ class Options:
     monitor: str | None
     report: ReportOptions
     telemetry: TelemetryOptions
+    snapshot_every: Every = None
+    resume: Resume = False
 
 
 def plain(value: Any) -> Json:
@@ -310,6 +315,35 @@ def checked_cooling(cooling: Any) -> CoolingPolicy | None:
     if cooling is not None and not isinstance(cooling, CoolingPolicy):
         raise ArgumentError(f"Received cooling={cooling!r}. Expected an archiver.CoolingPolicy, or None.")
     return cooling
+
+
+def checked_snapshot_every(every: Any) -> Every:
+    """When snapshots are taken.
+
+    Raises:
+        ArgumentError: it is no such time.
+    """
+    is_number = is_real(every) and math.isfinite(every) and every > 0
+    if every is None or (isinstance(every, str) and every == "epoch") or is_number:
+        checked: Every = every
+        return checked
+    raise ArgumentError(
+        f'Received snapshot_every={every!r}. Expected "epoch", a number of steps (such as 1000), a number of seconds '
+        "(a float, such as 600.0), or None."
+    )
+
+
+def checked_resume(resume: Any) -> Resume:
+    """Whether a run that was cut off is gone on with.
+
+    Raises:
+        ArgumentError: it is neither True, False nor "force".
+    """
+    if isinstance(resume, bool):
+        return resume
+    if isinstance(resume, str) and resume == "force":
+        return "force"
+    raise ArgumentError(f'Received resume={resume!r}. Expected True, False or "force".')
 
 
 def is_real(value: Any) -> bool:

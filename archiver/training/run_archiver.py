@@ -14,13 +14,16 @@ from typing import Any
 import keras
 
 from archiver.archive.claiming import OnExisting
+from archiver.archive.outcome import build_history
 from archiver.archive.run import Run
 from archiver.collect.data_paths import named_paths
 from archiver.errors import ArgumentError, RunStateError, UnsafePathError
 from archiver.naming import run_name
 from archiver.sampling.cooling_policy import CoolingPolicy
 from archiver.storage.beneath import relative_parts
+from archiver.training import exits
 from archiver.training import options as checks
+from archiver.training.adopting import Plan, Resume, adopt, is_wanted
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
@@ -29,10 +32,14 @@ from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import OnAlert, Options, TelemetryOptions
+from archiver.training.restoring import build
+from archiver.training.resuming import Resumption, end_skipped, skip
 from archiver.training.safeguards import Safeguards
+from archiver.training.same_training import identity_of
 from archiver.training.session import Session
+from archiver.training.snapshots import Every
 from archiver.training.stopping import early_stopping, stop_reason
-from archiver.training.tail import append_tail, remove_tails
+from archiver.training.tail import Tail, append_tail, remove_tails
 from archiver.training.watching import ExceptionWatch
 
 
@@ -72,6 +79,11 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             0.82 of the limit. None: there is no watch.
         on_alert: called with a `GuardEvent` when either happens, between two batches.
         cooling: pauses between batches while processor or GPU are too hot; `archiver.CoolingPolicy` says when.
+        snapshot_every: when to take a snapshot, from which training can go on after a crash: "epoch", after each;
+            an int, every so many steps; a float, every so many seconds; None, never.
+        resume: go on with the run of this name that was cut off, as if it had not been; the script is run again as it
+            was. A complete one is not trained again: `fit` returns with its history. "force" goes on although model,
+            data or arguments differ, and says so in the archive.
 
     Raises:
         ArgumentError: an argument cannot be used. Nothing has been written.
@@ -105,6 +117,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         memory_limit: float | None = 0.85,
         on_alert: OnAlert | None = None,
         cooling: CoolingPolicy | None = None,
+        snapshot_every: Every = "epoch",
+        resume: Resume = False,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -129,9 +143,11 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
                 on_alert=checks.checked_alert(on_alert),
                 cooling=checks.checked_cooling(cooling),
             ),
+            snapshot_every=checks.checked_snapshot_every(snapshot_every),
+            resume=checks.checked_resume(resume),
         )
-        # A pause shall hold the training up, not a thread of Keras'.
-        self.async_safe = cooling is None
+        # A pause shall hold the training up, not a thread of Keras'; so shall a snapshot within an epoch.
+        self.async_safe = cooling is None and (snapshot_every is None or snapshot_every == "epoch")
         self._session: Session | None = None
         self._safeguards: Safeguards | None = None
         """Those of the session."""
@@ -143,7 +159,15 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._watch = ExceptionWatch(self._note_exception)
         self._termination = TerminationHandler()
         self._record_step: Any = None
-        self._has_tail = False
+        self._tail: Tail | None = None
+        self._resumption: Resumption | None = None
+        """Where this `fit` goes on with one that was cut off."""
+        self._first_epoch: int | None = None
+        """Where a snapshot is needed before training."""
+        self._skipped: Plan | None = None
+        """Where this `fit` has nothing to do."""
+        self._used: set[str] = set()
+        """Names of the runs that this callback has worked on."""
 
     # -- what Keras calls
 
@@ -157,16 +181,23 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         model = call.model
         check_class_names(self.options.class_names, model, _labels(call))
         remove_tails(self, call.callback_list)
+        # It costs as long as reading the data takes, and is needed only for going on.
+        identity = identity_of(call) if self.options.snapshot_every is not None or self._is_resumed else None
         if self._session is None or self._session.model is not model:
             self._leave_session()
-            self._session = Session.begin(self.options, model)
+            self._session = self._begin_session(model, identity or {})
+        session = self._session
+        plan = session.plan(identity or {})
         # Only what the end needs: the data shall not live longer than `fit` because of us, however it ends.
         self._call = dataclasses.replace(call, given={}, resolved={}, epoch_iterator=None)
-        tail = append_tail(self, call.callback_list, call.model, self.params)
-        self._has_tail = tail is not None
-        callbacks = [each for each in _callbacks(call) if each is not self and each is not tail]
-        session = self._session
-        session.begin_phase(call)
+        self._tail = append_tail(self, call.callback_list, call.model, self.params)
+        callbacks = self._others()
+        if plan is not None and plan.kind == "skip":
+            self._skipped = plan
+            skip(call)
+            return
+        self._resumption = Resumption(plan, call, callbacks) if plan is not None else None
+        session.begin_phase(call, plan)
         collect_all(session, call, callbacks)
         self._add_waiting(session)
         session.attempt("advice", lambda: session.advise("repeated shuffle", repeated_shuffle(call)))
@@ -175,7 +206,38 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._termination.install()
         self._record_step = session.trace.ring.record
         self._safeguards = session.safeguards
-        session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at)
+        self._first_epoch = self._prepared_for_backups(call, callbacks)
+        states = self._resumption.random_states("begin_random_state") if self._resumption is not None else None
+        session.attempt("snapshot", lambda: session.snapshots.begin_phase(call, callbacks, states))
+        if self._tail is not None:
+            self._tail.sees_steps = session.snapshots.is_on
+        session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at, identity)
+
+    @property
+    def _is_resumed(self) -> bool:
+        return is_wanted(self.options.root, self.options.name, self.options.resume)
+
+    def _begin_session(self, model: Any, identity: dict[str, Any]) -> Session:
+        options, adopted = self.options, None
+        if self._is_resumed:
+            adopted = adopt(options.root, options.name, identity, self._used, force=options.resume == "force")
+        session = Session.begin(options, model, adopted)
+        self._used.add(session.run.name)
+        return session
+
+    def _prepared_for_backups(self, call: FitCall, callbacks: list[Any]) -> int | None:
+        """The first epoch, where a snapshot is needed before it: Keras' BackupAndRestore stands beside us."""
+        beside = any(isinstance(each, keras.callbacks.BackupAndRestore) for each in callbacks)
+        if not beside or self.options.snapshot_every is None or self._resumption is not None:
+            return None
+        build(call.model, call.epoch_iterator)
+        return int(call.resolved.get("initial_epoch") or 0)
+
+    def _others(self) -> list[Any]:
+        """The other callbacks of this `fit`, archives and tails left out."""
+        call = self._call
+        every = _callbacks(call) if call is not None else []
+        return [each for each in every if not isinstance(each, RunArchiver | Tail)]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """An epoch begins."""
@@ -206,6 +268,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """Validation begins; its iterator is made by now."""
         session = self._session
         if session is not None and session.is_training:
+            session.snapshots.end_steps(self.model)
+            exits.raise_waiting()
             session.clock.begin_validation()
             iterator = getattr(self._model, "_eval_epoch_iterator", None)
             self._watch.watch_iterator(iterator)
@@ -218,15 +282,51 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """An epoch has ended; where there is no tail (a training loop of the user's own), this is what sees it."""
-        if not self._has_tail:
+        if self._tail is None:
             self.end_epoch(self.model, epoch, logs or {})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Training ends; see `on_epoch_end`."""
-        if not self._has_tail:
+        if self._tail is None:
             self.end_training(self.model)
 
     # -- what the tail calls, after all other callbacks
+
+    def begin_tail(self, model: Any) -> None:
+        """Training begins, and all other callbacks have set themselves back."""
+        session, resumption = self._session, self._resumption
+        if resumption is not None:
+            resumption.begin()
+        elif session is not None and self._first_epoch is not None:
+            # Keras' own callback will change the weights before we are called, if this process is killed.
+            epoch = self._first_epoch
+            session.attempt("snapshot", lambda: session.snapshots.take(model, epoch, None))
+
+    def begin_tail_epoch(self, model: Any, epoch: int) -> None:  # noqa: ARG002
+        """An epoch begins; see `begin_tail`."""
+        session, resumption = self._session, self._resumption
+        if session is None:
+            return
+        states, steps_done = None, 0
+        if resumption is not None:
+            resumption.begin_epoch(epoch)
+            snapshot = resumption.snapshot
+            if snapshot is not None and snapshot.step is not None:
+                states, steps_done = resumption.random_states("epoch_random_state"), snapshot.step
+            resumption.forget()
+            self._resumption = None
+        session.attempt("snapshot", lambda: session.snapshots.begin_epoch(epoch, states, steps_done))
+
+    def end_tail_step(self, model: Any, step: int, *, in_background: bool) -> bool:
+        """A step has ended; see `Tail`."""
+        session = self._session
+        if session is None or not session.is_training:
+            return False
+        if in_background:
+            return session.snapshots.count_step(step)
+        session.snapshots.end_step(model, step)
+        exits.raise_waiting()
+        return False
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
@@ -237,15 +337,20 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def end_training(self, model: Any) -> None:
         """`fit` is about to return, and every other callback has done what it does then."""
         session, call = self._session, self._call
-        if session is not None and call is not None:
-            callbacks = _callbacks(call)
+        skipped, self._skipped = self._skipped, None
+        if session is not None and call is not None and skipped is not None:
+            history = build_history(session.run.journal.read())
+            end_skipped(skipped, model, self._others(), history)
+            session.end_skipped(skipped)
+        elif session is not None and call is not None:
+            callbacks, others = _callbacks(call), self._others()
             reason = session.attempt("stop reason", lambda: stop_reason(model, callbacks)) or "user"
             if session.safeguards.has_stopped:
                 reason = "memory_limit"
             stopping = session.attempt("early stopping", lambda: early_stopping(callbacks))
-            session.complete_phase(model, reason, stopping)
+            session.complete_phase(model, others, reason, stopping)
         # Only now: Ctrl-C and SIGTERM wait while the model is saved.
-        self._call = None
+        self._call = self._resumption = None
         self._watch.remove()
         self._termination.remove()
 
@@ -373,6 +478,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _note_exception(self, error: BaseException) -> None:
         self._termination.remove()
+        self._resumption = None
         if self._session is not None:
             self._session.note_exception(error)
 

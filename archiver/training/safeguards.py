@@ -49,6 +49,9 @@ class Host(Protocol):
     def advise(self, key: str, message: str | None) -> None:
         """Warn once per key, and tell the journal."""
 
+    def request_snapshot(self) -> bool:
+        """Take a snapshot when the step has ended."""
+
     def attempt(self, step: str, function: Callable[[], T]) -> T | None:
         """Run what may fail."""
 
@@ -192,6 +195,7 @@ class Safeguards:
         what = f"archiver: {what}{_mebibytes(event.limit_bytes)}; "
         if event.level == "hard":
             self.has_stopped = True
+            host.request_snapshot()
             host.model.stop_training = True
             what += f"training ends after this step, and is archived. {ADVICE}"
         else:

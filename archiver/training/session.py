@@ -22,11 +22,13 @@ from archiver.collect.identity import this_process
 from archiver.collect.splits import DescribedSplit
 from archiver.errors import ArchiverWarning, StorageError
 from archiver.records.base import local_offset_seconds
+from archiver.records.dataset import DatasetStats
 from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import exits
+from archiver.training.adopting import CUT_OFF, Adopted, Plan
 from archiver.training.architecture import model_config
 from archiver.training.background import Job
 from archiver.training.best import BestWeights, directions_of
@@ -37,8 +39,10 @@ from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.passing import PassingBatches
 from archiver.training.safeguards import Safeguards
+from archiver.training.snapshots import Snapshots
 from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
+from archiver.training.taking_over import begin_again_from, take_over
 from archiver.training.telemetry import RunTelemetry
 from archiver.training.weight_changes import WeightChanges
 
@@ -48,13 +52,18 @@ T = TypeVar("T")
 class Session:
     """One run, from its claim on. Steps that fail are recorded and warned about once; none of them raises."""
 
-    def __init__(self, run: Run, version: int, options: Options, model: Any) -> None:
+    def __init__(self, run: Run, version: int, options: Options, model: Any, adopted: Adopted | None = None) -> None:
+        part = adopted.part if adopted is not None else 0
         self.run = run
         self.version = version
         self.options = options
+        self.adopted = adopted
+        """Where an earlier process began the run."""
         self._model = weakref.ref(model)
-        self.journal = Journal(run.path)
+        self.journal = Journal(run.path, part)
         self.phase = -1
+        self.fit_count = 0
+        """Calls of `fit` in this process, where an earlier one began the run."""
         self.epochs_done = 0
         """Over all phases."""
         self.is_training = False
@@ -62,16 +71,19 @@ class Session:
         """Of the weights in `models/`."""
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
         self.splits: dict[str, DescribedSplit] = {}
+        self.earlier_stats: DatasetStats | None = None
+        """What an earlier process of the run said of the data."""
         self.passing = PassingBatches()
         """Of the running `fit`."""
         self.class_names = options.class_names
         self.sources = Sources()
-        self.trace = StepTrace(run.path_of(layout.STEPS), part=0)
+        self.trace = StepTrace(run.path_of(layout.STEPS), part)
         self.clock = Clock(self.trace.ring)
         self.safeguards = Safeguards(options.telemetry, self)
-        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace.origin_seconds)
+        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace.origin_seconds, part)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.changes = WeightChanges(run)
+        self.snapshots = Snapshots(run, options.snapshot_every, self)
         self.unfinished: list[Run] = []
         """Earlier runs of the same name that had not ended when this one began."""
         self.jobs: list[Job] = []
@@ -96,12 +108,16 @@ class Session:
         return self._model()
 
     @classmethod
-    def begin(cls, options: Options, model: Any) -> Session:
-        """Claim the name.
+    def begin(cls, options: Options, model: Any, adopted: Adopted | None = None) -> Session:
+        """Claim the name, or go on with a run that an earlier process began.
 
         Raises:
             ArchiverError: it cannot be claimed; nothing is left behind.
         """
+        if adopted is not None:
+            session = cls(adopted.run, adopted.version, options, model, adopted)
+            session.attempt("earlier records", lambda: take_over(session))
+            return session
         run, version = claim(options.root, options.name, options.on_existing)
         session = cls(run, version, options, model)
         session.journal.keep_reserve()
@@ -147,9 +163,24 @@ class Session:
 
     # -- phases
 
-    def begin_phase(self, call: FitCall) -> None:
-        """A call of `fit` begins."""
+    def plan(self, identity: dict[str, Any]) -> Plan | None:
+        """What becomes of the next call of `fit`, where an earlier process began the run; None: it is a new one.
+
+        Raises:
+            RunStateError: the run cannot be gone on with by it.
+        """
+        if self.adopted is None:
+            return None
+        plan = self.adopted.plan(self.fit_count, identity, force=self.options.resume == "force")
+        self.fit_count += 1
+        return plan
+
+    def begin_phase(self, call: FitCall, plan: Plan | None = None) -> None:
+        """A call of `fit` begins; `plan`: where an earlier process had begun it."""
         self.settle()
+        if self.adopted is not None:
+            self.attempt("hold", self.adopted.hold)
+            self.attempt("earlier records", lambda: self._take_up(plan))
         self.attempt("unseal", lambda: unseal(self.run, self.journal))
         self.journal.keep_reserve()
         self.phase += 1
@@ -158,10 +189,11 @@ class Session:
         self.thread_id = threading.get_ident()
         exits.register(self)
         self.say(
-            "phase_started",
+            "phase_started" if plan is None else "resumed",
             phase=self.phase,
             process=this_process().model_dump(),
             local_offset_seconds=local_offset_seconds(),
+            **(plan.details if plan is not None else {}),
         )
         self.attempt("telemetry", lambda: self.telemetry.begin(self.phase), layout.TELEMETRY)
         self._known_metrics.clear()
@@ -170,19 +202,46 @@ class Session:
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
         self.attempt("initial weights", lambda: self.changes.begin_phase(self.model, self.phase))
 
+    def end_skipped(self, plan: Plan) -> None:
+        """A call of `fit` had nothing to do. Where the process before was killed while it sealed, do that."""
+        self.phase = plan.phase
+        is_last = self.adopted is not None and plan.phase == len(self.adopted.phases) - 1
+        if is_last and self.run.seal_id is None:
+            self.attempt("unseal", lambda: unseal(self.run, self.journal))
+            self.attempt("snapshot", self.snapshots.remove)
+            self.finish()
+        self.let_go()
+
+    def _take_up(self, plan: Plan | None) -> None:
+        """Let the records be as they were before the phase that begins, or goes on, now."""
+        adopted = self.adopted
+        if adopted is None:
+            return
+        phase = plan.phase if plan is not None else self.phase + 1 if self.phase >= 0 else len(adopted.phases)
+        if self.phase < phase - 1 or plan is not None:
+            goes_on_in = plan.epoch if plan is not None else 0
+            begin_again_from(self, phase, adopted.epochs_done(phase, goes_on_in))
+
     def _point_out_unfinished(self) -> None:
-        if self.phase > 0 or self.version == 1:
+        if self.phase > 0 or self.version == 1 or self.adopted is not None:
             return
         self.unfinished = unfinished_runs(self.options.root, self.options.name, self.version)
         for run in self.unfinished:
             message = (
                 f"archiver: {run.path} is an unfinished run of the same name. "
-                f"`archiver finalize {run.path}` seals what it left; this run is {self.run.name!r}."
+                f"resume=True goes on with it, `archiver finalize {run.path}` seals what it left; this run is "
+                f"{self.run.name!r}."
             )
             self.advise(f"unfinished {run.name}", message)
 
-    def begin_training(self, call: FitCall, collecting_seconds: float, preparation_seconds: float | None) -> None:
-        """Everything is collected; the first epoch is about to begin."""
+    def begin_training(
+        self,
+        call: FitCall,
+        collecting_seconds: float,
+        preparation_seconds: float | None,
+        identity: dict[str, Any] | None = None,
+    ) -> None:
+        """Everything is collected; the first epoch is about to begin. `identity`: what makes out this training."""
         self.attempt("telemetry", lambda: self.telemetry.begin_stage("training"), layout.TELEMETRY)
         batches = self.attempt("timing", lambda: self.clock.begin_training(call)) or {}
         self.say(
@@ -191,6 +250,7 @@ class Session:
             collecting_seconds=collecting_seconds,
             preparation_seconds=preparation_seconds,
             limits=self.safeguards.limits(),
+            **({} if identity is None else {"training": identity}),
             **batches,
         )
 
@@ -222,6 +282,7 @@ class Session:
         then, self.after_first_epoch = self.after_first_epoch, None
         if then is not None:
             then(model)
+        self.snapshots.end_epoch(model, epoch)
 
     def _new_directions(self, model: Any, metrics: dict[str, float]) -> dict[str, Any]:
         """What a metric's first epoch says of it."""
@@ -242,24 +303,30 @@ class Session:
         self._say_status(status="running")
         self.attempt("telemetry", lambda: self.telemetry.begin(self.phase, "training"), layout.TELEMETRY)
 
-    def complete_phase(self, model: Any, stop_reason: StopReason, early_stopping: dict[str, Any] | None) -> None:
+    def complete_phase(
+        self, model: Any, callbacks: list[Any], stop_reason: StopReason, early_stopping: dict[str, Any] | None
+    ) -> None:
         """`fit` is about to return: save what it leaves, write the results, seal."""
         with exits.undisturbed(), self._lock:
             if self._is_closed:
                 return
             self._go_on()
             self.attempt("telemetry", lambda: self.telemetry.begin_stage("saving"), layout.TELEMETRY)
+            self.attempt("snapshot", self.snapshots.end_phase)
             self.attempt("weight changes", lambda: self.changes.end_phase(model))
-            self.save(model, ends_phase=True)
+            self.save(model, callbacks, ends_phase=True)
             self._write_telemetry()  # before the journal says that the phase is complete: it must be there then
             self.is_training = False
             stopping = {"early_stopping": early_stopping} if early_stopping else {}
             self._say_status(status="complete", stop_reason=stop_reason, **stopping)
+            if stop_reason not in CUT_OFF:
+                self.attempt("snapshot", self.snapshots.remove)
             self.finish()
 
-    def save(self, model: Any, *, ends_phase: bool = False) -> None:
+    def save(self, model: Any, callbacks: list[Any] | None = None, *, ends_phase: bool = False) -> None:
         """Write the model in all formats, the checkpoint, and the table of the weights.
 
+        `callbacks`: the others of this `fit`, whose states are kept.
         `ends_phase`: these are the weights that a call of `fit` leaves, not what became of them later.
         """
         started = time.perf_counter()
@@ -273,7 +340,12 @@ class Session:
         self.attempt(
             "checkpoint",
             lambda: save_checkpoint(
-                self.run, model, phase=self.phase, epochs_done=self.epochs_done, weights_digest=digest
+                self.run,
+                model,
+                callbacks or (),
+                phase=self.phase,
+                epochs_done=self.epochs_done,
+                weights_digest=digest,
             ),
             layout.CHECKPOINT_STATE,
         )
@@ -294,6 +366,7 @@ class Session:
 
     def finish(self) -> None:
         """Wait for the background, write history and results, seal."""
+        self.attempt("snapshot", self.snapshots.end_phase)
         self.attempt("batches", self.passing.remove)
         self.wait_for_background()
         self.attempt("weight changes", self.changes.close)
@@ -311,6 +384,8 @@ class Session:
         """Nothing is to be done when the process ends, once the archive is sealed and nothing waits."""
         if self.run.seal_id is not None and not self.pending:
             exits.release(self)
+            if self.adopted is not None:
+                self.adopted.let_go()
 
     def wait_for_background(self) -> None:
         """Wait for what runs beside the training, and record what failed; the next change of the archive waits again
@@ -331,16 +406,22 @@ class Session:
 
     # -- ends that are no return of fit
 
+    def request_snapshot(self) -> bool:
+        """Training is about to end before its time: take a snapshot when the step has ended, if any are taken."""
+        return self.is_training and self.snapshots.request()
+
     def note_exception(self, error: BaseException) -> None:
         """An exception leaves `fit`; sealing waits until it is known whether the script goes on."""
         if not self.is_training or os.getpid() != self._process_id:
             return
         self.is_training = False
+        self.attempt("snapshot", self.snapshots.end_phase)
         self.attempt("telemetry", self.telemetry.stop, layout.TELEMETRY)
         part = exception_part(error, on_its_way=True)
         if isinstance(error, exits.Terminated):
             part = part.model_copy(update={"type": "SystemExit", "message": "terminated by SIGTERM"})
-        self._say_status(status="failed", exception=part.model_dump())
+        reason = {"stop_reason": "signal"} if isinstance(error, exits.Terminated | KeyboardInterrupt) else {}
+        self._say_status(status="failed", exception=part.model_dump(), **reason)
 
     def settle(self) -> None:
         """See to it that the last phase has an end in the journal, and that the archive is sealed."""

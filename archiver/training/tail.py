@@ -10,6 +10,19 @@ import keras
 class Owner(Protocol):
     """Whom a tail reports to."""
 
+    def begin_tail(self, model: Any) -> None:
+        """Training begins, and all other callbacks have seen it."""
+
+    def begin_tail_epoch(self, model: Any, epoch: int) -> None:
+        """An epoch begins, and all other callbacks have seen it."""
+
+    def end_tail_step(self, model: Any, step: int, *, in_background: bool) -> bool:
+        """A step has ended, and all other callbacks have seen it.
+
+        `in_background`: later steps run already, so that the model is not to be looked at. Returns whether the next
+        step shall end on the thread of the training.
+        """
+
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
 
@@ -26,7 +39,25 @@ class Tail(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.owner = owner
         self.is_over = False
+        self.sees_steps = False
+        """Whether the owner wants to know of every step."""
         self._callback_list = callback_list
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+        """Training begins."""
+        self.owner.begin_tail(self.model)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """An epoch begins."""
+        self.owner.begin_tail_epoch(self.model, epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """A step has ended."""
+        if self.sees_steps:
+            # Not `self.model`: on JAX, that brings back the state of the training from the device, at every step.
+            in_background = bool(getattr(self._callback_list, "_async_train", False))
+            if self.owner.end_tail_step(self._model, batch, in_background=in_background) and in_background:
+                self._callback_list._async_train = False  # noqa: SLF001
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """An epoch has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import monotonic
 
 from archiver import layout
@@ -25,16 +26,29 @@ class RunTelemetry:
         options: what the user wants measured.
         safeguards: what watches over memory and temperature; begins and ends with the measuring.
         origin_seconds: the moment from which the traces count, as `time.monotonic()` tells it.
+        part: the number of this process among those of the run.
     """
 
-    def __init__(self, run: Run, options: TelemetryOptions, safeguards: Safeguards, origin_seconds: float) -> None:
+    def __init__(
+        self, run: Run, options: TelemetryOptions, safeguards: Safeguards, origin_seconds: float, part: int = 0
+    ) -> None:
         self._run, self._options, self._safeguards = run, options, safeguards
         self._origin_seconds = self._begin_seconds = origin_seconds
+        self._part = part
         self._recorder: TelemetryRecorder | None = None
         self._phase: int | None = None
         """Of the measuring that has not been summed up yet."""
         self._phases: list[PhaseTelemetry] = []
         self._is_unwritten = False
+
+    def take_over(self, phases: Iterable[PhaseTelemetry]) -> None:
+        """An earlier process measured these phases."""
+        self._phases = list(phases)
+
+    @property
+    def phases(self) -> tuple[PhaseTelemetry, ...]:
+        """What was measured so far."""
+        return tuple(self._phases)
 
     def begin(self, phase: int, stage: str = "preparing") -> None:
         """Begin to measure a phase.
@@ -53,6 +67,7 @@ class RunTelemetry:
             rate_hertz=hertz,
             backend_memory=allocator_statistics(),
             origin_seconds=self._origin_seconds,
+            part=self._part,
         )
         recorder.start(stage)
         self._recorder = recorder

@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,10 @@ class WeightChanges:
         self._phases: dict[int, PhaseWeights] = {}
         self._kept: InitialWeights | None = None
         self._phase = -1
+
+    def take_over(self, phases: Iterable[PhaseWeights]) -> None:
+        """An earlier process followed these phases."""
+        self._phases = {part.phase: part for part in phases}
 
     def begin_phase(self, model: Any, phase: int) -> None:
         """Keep the weights, or find out why they cannot be kept.

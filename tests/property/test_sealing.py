@@ -79,7 +79,7 @@ STEPS: dict[str, Step] = {
 def _one_quick_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures come and go with `figures=`; to draw them would take most of the time of a campaign."""
     monkeypatch.setattr(drawing, "FIGURES", {"learning_curves": lambda records: b"<svg/>"})
-    monkeypatch.setattr(drawing, "FIGURES_OF_TRACES", {})
+    monkeypatch.setattr(drawing, "FIGURES_OF_FILES", {})
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,10 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -267,9 +268,9 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONFAULTHANDLER": ""}
 
 
-def run_plain(folder: Path, body: str) -> Ended:
-    """Run the script in an interpreter of its own."""
-    return _run([str(write_script(folder, body))], folder)
+def run_plain(folder: Path, body: str, **variables: str) -> Ended:
+    """Run the script in an interpreter of its own, with these variables in its environment too."""
+    return _run([str(write_script(folder, body))], folder, variables)
 
 
 def run_code(folder: Path, code: str) -> Ended:
@@ -277,10 +278,11 @@ def run_code(folder: Path, code: str) -> Ended:
     return _run(["-c", code], folder)
 
 
-def _run(arguments: list[str], folder: Path) -> Ended:
+def _run(arguments: list[str], folder: Path, variables: Mapping[str, str] = MappingProxyType({})) -> Ended:
     folder.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, *arguments]
-    done = subprocess.run(line, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    surroundings = environment() | dict(variables)
+    done = subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     return Ended(folder, done.returncode, done.stderr)
 
 

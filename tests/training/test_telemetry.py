@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import gc
 import json
 import os
 import threading
@@ -65,10 +66,11 @@ def test_two_phases_share_traces_record_and_clock(tmp_path: Path) -> None:
     for _ in range(3):
         model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=[archive, look])
         assert threads() == set()
+        gc.collect()
         descriptors.append(len(os.listdir("/proc/self/fd")))
     assert seen == [{"archiver-sampling", "archiver-guard"}] * 6
     # the first ones bring what a process has once: the kernel's high-water mark, the journal's flush
-    assert descriptors[1] == descriptors[2]
+    assert descriptors[2] <= descriptors[1]
 
     run = archive.run
     assert archiver.verify(run.path, deep=True).is_whole
