@@ -6,6 +6,7 @@ import random
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,16 +125,29 @@ def test_data_that_does_not_tell_is_said_and_not_read():
         assert any(note.startswith("data:") for note in estimate.notes)
 
 
+def test_a_pipeline_tells_its_batch_but_not_what_it_holds():
+    x, y = np.zeros((20, 8, 8, 3), "float32"), np.zeros((20, 3), "float32")
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    estimate = archiver.estimate_memory(small(), 4, optimizer="adam", data=data)
+    assert (estimate.data_bytes, estimate.copies_bytes) == (None, None)
+    assert estimate.batch_bytes == 3 * 4 * (x[0].nbytes + y[0].nbytes)
+    assert estimate.total_bytes == sum(size or 0 for size in estimate.parts().values())
+    assert "not known" in str(estimate)
+    assert any("tf.data" in note for note in estimate.notes)
+
+
 def test_nothing_is_touched():
     model = small()
     archiver.seed(3)
+    optimizer = keras.optimizers.Adam(0.5)
     weights, generators = (
-        [to_array(each) for each in model.weights],
-        [to_array(each) for each in model.non_trainable_variables],
+        [np.array(to_array(each)) for each in model.weights],
+        [np.array(to_array(each)) for each in model.non_trainable_variables],
     )
     states = repr((random.getstate(), np.random.get_state(), random_states()))
     variables = [id(each) for each in model.variables]
-    archiver.estimate_memory(model, 4, optimizer="adam")
+    archiver.estimate_memory(model, 4, optimizer=optimizer)
+    assert not optimizer.built
     assert repr((random.getstate(), np.random.get_state(), random_states())) == states
     assert [id(each) for each in model.variables] == variables
     assert not model.compiled
