@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BACKENDS := $(VENV)/.backends
 WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -14,6 +15,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(INSTALLED)
+
+$(BACKENDS): $(INSTALLED)   # the other backends of Keras, for the tests alone
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,jax,torch]"
+	touch $(BACKENDS)
 
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs
@@ -31,13 +36,13 @@ types: $(INSTALLED)
 imports: $(INSTALLED)
 	$(BIN)/lint-imports
 
-unit: $(INSTALLED)
+unit: $(BACKENDS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
 packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
 	$(BIN)/python -m pytest -m packaging -q
 
-stress: $(INSTALLED)        ## the random campaigns in full
+stress: $(BACKENDS)         ## the random campaigns in full
 	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q
 
 schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
