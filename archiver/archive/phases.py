@@ -12,6 +12,9 @@ from archiver.records.base import NON_FINITE
 from archiver.records.journal import JournalEvent
 from archiver.storage.journal import JOURNAL_NAME, JournalContents
 
+CUT_OFF = ("memory_limit", "signal")
+"""Reasons of a complete training to go on all the same."""
+
 
 @dataclass
 class Phase:

@@ -20,11 +20,15 @@ def command(path: Path, yes: bool) -> None:
     Example:
       archiver resume runs/digits_cnn_base_models
     """
+    from archiver.archive.phases import CUT_OFF
     from archiver.archive.run import Run
     from archiver.cli.rerunning import command_of, run_again
 
     run = Run.open(path)
     again = command_of(run)
+    status = run.status
+    if status.status == "complete" and status.stop_reason not in CUT_OFF:
+        click.echo(f"{path} is complete: its calls of fit will train nothing, and return their history.")
     click.echo(f"in {again.folder}:\n  {again.text}")
     if not yes:
         click.confirm("Run this program?", abort=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archiver import layout
-from archiver.archive.phases import Phase, gather_phases
+from archiver.archive.phases import CUT_OFF, Phase, gather_phases
 from archiver.archive.run import Run
 from archiver.archive.snapshots import RESUME_VARIABLE, newest_snapshot
 from archiver.errors import ArchiverError, RunStateError
@@ -21,8 +21,6 @@ from archiver.training.restoring import SavedState
 from archiver.training.same_training import differences
 
 Resume = bool | Literal["force"]
-CUT_OFF = ("memory_limit", "signal")
-"""Reasons of a complete training for which it goes on all the same."""
 
 
 @dataclass(frozen=True)

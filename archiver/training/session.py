@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from archiver import layout
 from archiver.archive.claiming import claim, unfinished_runs
 from archiver.archive.failures import exception_part, record_failure
+from archiver.archive.phases import CUT_OFF
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
@@ -28,7 +29,7 @@ from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
 from archiver.training import exits
-from archiver.training.adopting import CUT_OFF, Adopted, Plan
+from archiver.training.adopting import Adopted, Plan
 from archiver.training.architecture import model_config
 from archiver.training.background import Job
 from archiver.training.best import BestWeights, directions_of

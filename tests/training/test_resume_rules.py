@@ -341,3 +341,5 @@ def test_the_command_line_runs_the_script_again(cut_off: Path, expected: dict[st
     assert ended.returncode == 0, ended.stderr
     assert json.loads((cut_off / "result").read_text().splitlines()[-1]) == expected
     assert archiver.verify(done.path).is_whole
+    assert "is complete" not in refused.stdout
+    assert "is complete" in scripts.command("resume", done.path).stdout
