@@ -13,6 +13,7 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive.run import Run
+from archiver.archive.snapshots import snapshot_folders
 from archiver.report.markdown import Safe, format_number, in_words, printable
 from archiver.report.values import is_finite, known, single_shapes
 
@@ -50,6 +51,8 @@ def use_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
         more = _continue(run, records, load)
         if more:
             found.append(Snippet("Go on training, as a new run", "python", Safe(more)))
+    if snapshot_folders(run):
+        found.append(Snippet("Go on where it was cut off, bit for bit", "text", Safe(_RESUME)))
     found.append(Snippet("Read the records", "python", Safe(_read(run))))
     found.append(Snippet("Check that nothing was changed", "bash", Safe(_VERIFY)))
     return found
@@ -71,6 +74,7 @@ def reproduce_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
 
 _IMPORTS = "import keras\nimport numpy as np\n\n"
 
+_RESUME = "archiver resume .   # where it was trained: shows the recorded command, and runs it again\n"
 _VERIFY = "archiver verify .\nmd5sum --quiet -c manifest-md5.txt   # the same without archiver\n"
 
 _PACKAGES = """\

@@ -210,7 +210,9 @@ def test_an_exception_leaves_the_snapshots(server: scripts.Server, tmp_path: Pat
     ended = run(server, tmp_path, CUT_OFF.replace("os.kill(os.getpid(), signal.SIGKILL)", "fail()") + TRAINING)
     assert ended.exit_code == 1
     assert run_of(tmp_path).status.sealed
-    assert_goes_on(server, tmp_path, expected)
+    assert "archiver resume ." in (run_of(tmp_path).path / "README.md").read_text()
+    done = assert_goes_on(server, tmp_path, expected)
+    assert "archiver resume ." not in (done.path / "README.md").read_text()
 
 
 def test_a_full_disk_costs_the_snapshot_and_nothing_else(
