@@ -338,6 +338,9 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """`fit` is about to return, and every other callback has done what it does then."""
         session, call = self._session, self._call
         skipped, self._skipped = self._skipped, None
+        if self._resumption is not None:  # no epoch was left to begin
+            self._resumption.forget()
+            self._resumption = None
         if session is not None and call is not None and skipped is not None:
             history = build_history(session.run.journal.read())
             end_skipped(skipped, model, self._others(), history)

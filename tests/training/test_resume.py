@@ -148,6 +148,27 @@ def test_killed_before_any_change_of_the_archive(
         shutil.rmtree(folder)
 
 
+def test_a_phase_that_was_cut_off_with_no_epoch_left(
+    server: scripts.Server, references: dict[str, Any], tmp_path: Path
+) -> None:
+    expected, _ = reference(server, references, tmp_path, "two_phases")
+    kill = """
+class Kill(keras.callbacks.Callback):
+    def on_train_end(self, logs=None):
+        if not os.path.exists("killed"):
+            open("killed", "w").close()
+            for thread in threading.enumerate():
+                if thread.name == "archiver-snapshot":
+                    thread.join()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+"""
+    body = kill + SCENARIOS["two_phases"].replace("Slow(),", "Slow(), Kill(),")
+    folder = tmp_path / "a"
+    assert run(server, folder, "two_phases", body=body, kill_after_seconds=600).exit_code == -9
+    assert_continued(folder, expected, run(server, folder, "two_phases", body=body).told("result")[-1])
+
+
 KILLS = {
     "in the first epoch": ("on_train_batch_end", 0),
     "in the third epoch": ("on_train_batch_end", 2),
