@@ -63,7 +63,14 @@ def _state_of(callback: Any, arrays: dict[str, Array], prefix: str) -> tuple[Jso
     if isinstance(callback, keras.callbacks.CSVLogger):
         state[_FILE] = encode(_written(callback), arrays, f"{prefix}/file")
     # What the constructor made of functions and files is made again by the script; only data can be lost.
+    if _is_of_keras(callback):
+        return state, []
     return state, [name for name in missing if _is_data(getattr(callback, name))]
+
+
+def _is_of_keras(callback: Any) -> bool:
+    """Keras' own callbacks keep data as plain values; their other containers hold writers and threads."""
+    return type(callback).__module__.startswith("keras.")
 
 
 def _is_data(value: Any) -> bool:
