@@ -23,7 +23,7 @@ from tests.training.resume_scripts import COMMON, SCENARIOS
 
 STEP_SECONDS = 0.03
 MAXIMAL_KILLS = 6
-ORDINARY = ("arrays", "callbacks", "lstm", "pydataset", "tf_data_repeated", "two_phases")
+ORDINARY = ("arrays", "callbacks", "pydataset", "tf_data_repeated", "two_phases")
 """Scenarios of every run of the tests; `make stress` has them all."""
 
 
