@@ -190,8 +190,9 @@ def test_a_run_that_is_trained_just_now_is_refused(server: scripts.Server, tmp_p
     assert "the training is still running" in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-@pytest.mark.parametrize("every", ["epoch", 1000])
+@pytest.mark.parametrize(
+    ("number", "every"), [(signal.SIGTERM, "epoch"), (signal.SIGINT, 1000)], ids=["SIGTERM", "SIGINT"]
+)
 def test_a_signal_leaves_a_snapshot_of_its_step(
     server: scripts.Server, tmp_path: Path, expected: dict[str, Any], number: signal.Signals, every: object
 ) -> None:
