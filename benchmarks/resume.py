@@ -1,11 +1,12 @@
 """Every scenario of the tests killed once in the middle, and run again: with archiver, and with Keras' own callback.
 
-python -m benchmarks.resume
+python -m benchmarks.resume [SCENARIO ...]
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -75,12 +76,12 @@ def _killed_and_run_again(
     ]
 
 
-def main() -> None:
-    """Print the table."""
+def main(names: list[str]) -> None:
+    """Print the table; each row on standard error too, as soon as it is known."""
     print_machine()
     rows = []
     with tempfile.TemporaryDirectory() as folder, scripts.serving() as server:
-        for name in SCENARIOS:
+        for name in names:
             ends = {
                 backup: _outcome(*_train(server, Path(folder, name, f"whole {backup}"), name, backup=backup))
                 for backup in (False, True)
@@ -89,12 +90,14 @@ def main() -> None:
                 reference = ends[backup]
                 if reference is None:
                     rows.append([name, label, "fails without a kill", "", "", ""])
+                    print(rows[-1], file=sys.stderr)
                     continue
                 place = Path(folder, name, label)
                 rows.append([name, label, *_killed_and_run_again(server, place, name, reference, backup=backup)])
+                print(rows[-1], file=sys.stderr)
     columns = ("scenario", "with", "exact", "history kept", "steps trained twice", "seconds lost")
     print_table("Killed after five eighths of the steps, a snapshot after each epoch, and run again", columns, rows)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(SCENARIOS))
