@@ -42,7 +42,7 @@ def main() -> None:
         outputs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(ROUNDS)]
     wall, processor = zip(*([float(word) for word in output.split()] for output in outputs), strict=True)
     rows = [("time", spread(list(wall), " s")), ("processor time", spread(list(processor), " s"))]
-    print_table("Figures and both documents of the demo, imports included (target 1.5 s)", ("what", "cost"), rows)
+    print_table("Figures and both documents of the demo, its imports included (target 1.5 s)", ("what", "cost"), rows)
 
 
 if __name__ == "__main__":

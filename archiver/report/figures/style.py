@@ -72,16 +72,16 @@ def drawn(height_inches: float, draw: Any, width_inches: float = WIDTH_INCHES) -
         mpl.rcParams.update(_SETTINGS)
         figure = Figure(figsize=(width_inches, height_inches), facecolor="white")
         draw(figure)
-        arrange(figure)
-        return _svg(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # viewers have it
+            arrange(figure)
+            return _svg(figure)
 
 
 def _svg(figure: Figure) -> bytes:
     target = io.BytesIO()
     no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # viewers have it
-        figure.savefig(target, format="svg", metadata=no_metadata)
+    figure.savefig(target, format="svg", metadata=no_metadata)
     return b"".join(line.rstrip() + b"\n" for line in target.getvalue().splitlines())
 
 
