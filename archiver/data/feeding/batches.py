@@ -86,7 +86,7 @@ def _made(feed: Feed, form: str) -> Any:
 def source_of_feed(feed: Feed, split: Mapping[str, Any] | None) -> WindowSource:
     """What an archive needs to know of the data set."""
     numbers, first = feed.numbers, next(iter(feed.inputs.values()))
-    groups = {kind: names for each in reversed(feed.inputs.values()) for kind, names in each.groups.items()}
+    groups = {kind: names for each in reversed(list(feed.inputs.values())) for kind, names in each.groups.items()}
     count = len(feed) * feed.batch_size if feed.drop_remainder else len(numbers)
     return WindowSource(
         sample_count=min(count, len(numbers)),

@@ -105,7 +105,7 @@ class Feed:
         return self._assembled(inputs, np.arange(0))
 
     def _assembled(self, inputs: dict[str, NDArray[Any]], numbers: NDArray[np.int64]) -> Any:
-        x = inputs[""] if "" in inputs else inputs
+        x = inputs.get("", inputs)
         rest = [part[numbers] for part in (self.labels, self.sample_weight) if part is not None]
         return (x, *rest) if rest else x
 
@@ -218,7 +218,7 @@ def _require_count(name: str, value: Any) -> None:
 def _inputs(source: Any) -> dict[str, Windows]:
     named = dict(source) if isinstance(source, Mapping) else {"": source}
     if not named or any(not isinstance(name, str) for name in named):
-        raise ArgumentError(f"Received inputs of the names {list(named)!r}. Expected texts, as the model's inputs have.")
+        raise ArgumentError(f"Received inputs of the names {list(named)!r}. Expected texts, as the model has.")
     inputs = {name: _joined(each) for name, each in named.items()}
     counts = {name or "x": windows.shape[0] for name, windows in inputs.items()}
     if len(set(counts.values())) != 1 or not next(iter(counts.values())):
@@ -237,7 +237,7 @@ def _labels(inputs: Mapping[str, Windows], labels: Any, count: int) -> NDArray[A
         return next((each.labels for each in inputs.values() if each.labels is not None), None)
     rows = np.asarray(labels)
     if rows.ndim == 0 or len(rows) != count or rows.dtype.hasobject:
-        raise DataError(f"Received labels of shape {rows.shape}, {rows.dtype}. Expected a row for each of {count} windows.")
+        raise DataError(f"Received labels of shape {rows.shape}, {rows.dtype}. Expected {count} rows.")
     return rows
 
 

@@ -27,15 +27,15 @@ class Scaling:
 
     def applied(self, stored: NDArray[Any]) -> FloatArray:
         """The values, float32: first multiplied, then added to, each step rounded."""
-        values = np.multiply(stored, self.scale, dtype=np.float32)
-        return np.add(values, self.offset, out=values) if self.has_offset else values
+        values: FloatArray = np.multiply(stored, self.scale, dtype=np.float32)
+        if self.has_offset:
+            values += self.offset
+        return values
 
     def equals(self, other: Scaling | None) -> bool:
         """Whether both make the same values."""
         return (
-            other is not None
-            and np.array_equal(self.scale, other.scale)
-            and np.array_equal(self.offset, other.offset)
+            other is not None and np.array_equal(self.scale, other.scale) and np.array_equal(self.offset, other.offset)
         )
 
     def stored(self, values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -65,7 +65,7 @@ def scaling_of(scale: Any, offset: Any, window_shape: tuple[int, ...]) -> Scalin
     """
     scales, offsets = np.asarray(scale, np.float32), np.asarray(offset, np.float32)
     if not np.isfinite(scales).all() or not (scales > 0).all() or not np.isfinite(offsets).all():
-        raise ArgumentError(f"Received scale={scale!r}, offset={offset!r}. Expected finite numbers, each scale above 0.")
+        raise ArgumentError(f"Received scale={scale!r}, offset={offset!r}. Expected finite ones, each scale above 0.")
     for name, array in (("scale", scales), ("offset", offsets)):
         try:
             fits = np.broadcast_shapes(array.shape, window_shape) == window_shape

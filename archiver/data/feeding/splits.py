@@ -84,7 +84,7 @@ def split_by_group(
 
 def _check(windows: Windows, by: str, fractions: Mapping[str, float], seed: Any) -> None:
     if by not in windows.groups:
-        raise DataError(f"Received by={by!r}. Expected a kind of groups that the windows have: {sorted(windows.groups)}.")
+        raise DataError(f"Received by={by!r}. Expected a kind the windows have: {sorted(windows.groups)}.")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ArgumentError(f"Received seed={seed!r}. Expected a whole number of at least 0.")
     values = list(fractions.values())
@@ -128,7 +128,7 @@ def _distance(
     have: NDArray[np.float64], wanted: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """How far splits are from their shares: squares, relative to all windows (and all of a label)."""
-    distance: NDArray[np.float64] = ((((have - wanted) * weights) ** 2).sum(axis=(-1, -2)))
+    distance: NDArray[np.float64] = (((have - wanted) * weights) ** 2).sum(axis=(-1, -2))
     return distance
 
 
@@ -158,7 +158,7 @@ def _improve(
             return
 
 
-def _changed_if_nearer(
+def _changed_if_nearer(  # noqa: PLR0917 - what a round of exchanges shares
     change: tuple[tuple[int, int], ...],
     sizes: NDArray[np.float64],
     wanted: NDArray[np.float64],
@@ -172,7 +172,7 @@ def _changed_if_nearer(
         then[places[group]] -= sizes[group]
         then[place] += sizes[group]
         after[group] = place
-    is_nearer = _distance(then, wanted, weights) < _distance(have, wanted, weights) - 1e-12  # noqa: PLR2004 - rounding
+    is_nearer = _distance(then, wanted, weights) < _distance(have, wanted, weights) - 1e-12  # more than rounding
     if not is_nearer or len(np.unique(after)) < len(wanted):
         return False
     have[:], places[:] = then, after

@@ -52,7 +52,7 @@ class RawWindows:
         StorageError: the file system refused.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - named below, in the order of a file
         self,
         path: Path,
         begin_bytes: int,
@@ -114,7 +114,8 @@ class RawWindows:
         numbers = checked_numbers(numbers, self.shape[0])
         stored = np.empty((len(numbers), *self.shape[1:]), self.stored_dtype)
         if stored.size:
-            view, size = memoryview(stored.reshape(-1).view(np.uint8)), self._window_bytes
+            raw: Any = stored.reshape(-1).view(np.uint8)
+            view, size = memoryview(raw), self._window_bytes
             for begin, end in runs(numbers):
                 self._read_into(view[begin * size : end * size], self._begin + int(numbers[begin]) * size)
         return stored
@@ -240,9 +241,7 @@ def extras_of(labels: NDArray[Any] | None, groups: Mapping[str, NDArray[np.str_]
     return named if labels is None else {LABELS: labels} | named
 
 
-def npy_windows(
-    path: str | os.PathLike[str], labels: Any = None, groups: Mapping[str, Any] = NO_GROUPS
-) -> RawWindows:
+def npy_windows(path: str | os.PathLike[str], labels: Any = None, groups: Mapping[str, Any] = NO_GROUPS) -> RawWindows:
     """The windows of an array that `numpy.save` wrote, read by number without a memory map.
 
     Args:

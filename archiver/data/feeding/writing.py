@@ -78,7 +78,7 @@ def write_window_file(
     windows, place = as_windows(source), Path(path)
     target = _target(windows, place, scale, offset, dtype=dtype, maximal_error=maximal_error)
     if os.path.lexists(header_path(place)) or os.path.lexists(place):
-        raise ArgumentError(f"Received path={str(place)!r}, which is there already. Open it as WindowFile, or remove it.")
+        raise ArgumentError(f"Received path={str(place)!r}, which is there. Open it as WindowFile, or remove it.")
     extras = extras_of(windows.labels, windows.groups)
     done, error, digest = _append(windows, target, _identity(windows, target))
     with files.explained("write", place):
@@ -96,9 +96,7 @@ def write_window_file(
     return WindowFile(place)
 
 
-def _target(
-    windows: Windows, path: Path, scale: Any, offset: Any, *, dtype: Any, maximal_error: float
-) -> _Target:
+def _target(windows: Windows, path: Path, scale: Any, offset: Any, *, dtype: Any, maximal_error: float) -> _Target:
     if windows.dtype.kind not in "iufb":
         raise DataError(f"Received windows of {windows.dtype}. Expected numbers.")
     if scale is None:
