@@ -11,14 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archiver.data.batches import array_batches
+    from archiver.data.feeding.batches import window_batches
+    from archiver.data.feeding.joining import JoinedWindows
+    from archiver.data.feeding.splits import Selection, split_by_group
+    from archiver.data.feeding.window_file import WindowFile, npy_windows
+    from archiver.data.feeding.writing import write_window_file
     from archiver.data.windows import ArrayWindows, Windows
 
-__all__ = ["ArrayWindows", "Windows", "array_batches"]
+__all__ = [
+    "ArrayWindows",
+    "JoinedWindows",
+    "Selection",
+    "WindowFile",
+    "Windows",
+    "array_batches",
+    "npy_windows",
+    "split_by_group",
+    "window_batches",
+    "write_window_file",
+]
 
 _HOMES = {
     "ArrayWindows": "archiver.data.windows",
+    "JoinedWindows": "archiver.data.feeding.joining",
+    "Selection": "archiver.data.feeding.splits",
+    "WindowFile": "archiver.data.feeding.window_file",
     "Windows": "archiver.data.windows",
     "array_batches": "archiver.data.batches",
+    "npy_windows": "archiver.data.feeding.window_file",
+    "split_by_group": "archiver.data.feeding.splits",
+    "window_batches": "archiver.data.feeding.batches",
+    "write_window_file": "archiver.data.feeding.writing",
 }
 
 
