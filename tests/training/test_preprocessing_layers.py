@@ -11,7 +11,7 @@ from archiver.training.preprocessing_layers import preprocessing
 
 
 def found(model):
-    return preprocessing(model, None).layers
+    return preprocessing(model, None, {}).layers
 
 
 def test_in_the_order_of_the_data_s_way_and_in_nested_models():
