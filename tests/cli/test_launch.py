@@ -44,7 +44,8 @@ def test_a_training_is_launched_watched_and_logged(tmp_path, tmux):
     assert "attach: tmux attach -t digits" in result.stdout
     tmux.wait_for("digits.1", "watched", "of 3")
     tmux.wait_for("digits.1", "complete (epochs), sealed", "3 of 3")
-    tmux.wait_for("digits.0", "ended with exit code 0", "Pane is dead")
+    tmux.wait_for("digits.0", "ended with exit code 0")
+    assert tmux("show-options", "-wqv", "-t", "digits:", "remain-on-exit").strip() == "on"
     lines = log_of(result).read_text(encoding="utf-8").splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
     assert "ended with exit code 0" in lines[-1]
