@@ -10,15 +10,62 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archiver.data.augmentation.augmentation import Augmentation
+    from archiver.data.augmentation.changes import GaussianNoise, Scaling, TimeShift
+    from archiver.data.augmentation.masks import ChannelDropout, ChannelMask, TimeMask
+    from archiver.data.augmentation.mixing import Mixing
+    from archiver.data.augmentation.operation import Operation
     from archiver.data.batches import array_batches
+    from archiver.data.features.extraction import extract_features
+    from archiver.data.features.files import FeatureFile
+    from archiver.data.features.signals import BandPowers, SignalFeatures, SpectralShape, WindowStatistics
+    from archiver.data.views import ViewPredictions, predict_with_views
     from archiver.data.windows import ArrayWindows, Windows
 
-__all__ = ["ArrayWindows", "Windows", "array_batches"]
+__all__ = [
+    "ArrayWindows",
+    "Augmentation",
+    "BandPowers",
+    "ChannelDropout",
+    "ChannelMask",
+    "FeatureFile",
+    "GaussianNoise",
+    "Mixing",
+    "Operation",
+    "Scaling",
+    "SignalFeatures",
+    "SpectralShape",
+    "TimeMask",
+    "TimeShift",
+    "ViewPredictions",
+    "WindowStatistics",
+    "Windows",
+    "array_batches",
+    "extract_features",
+    "predict_with_views",
+]
 
 _HOMES = {
     "ArrayWindows": "archiver.data.windows",
+    "Augmentation": "archiver.data.augmentation.augmentation",
+    "BandPowers": "archiver.data.features.signals",
+    "ChannelDropout": "archiver.data.augmentation.masks",
+    "ChannelMask": "archiver.data.augmentation.masks",
+    "FeatureFile": "archiver.data.features.files",
+    "GaussianNoise": "archiver.data.augmentation.changes",
+    "Mixing": "archiver.data.augmentation.mixing",
+    "Operation": "archiver.data.augmentation.operation",
+    "Scaling": "archiver.data.augmentation.changes",
+    "SignalFeatures": "archiver.data.features.signals",
+    "SpectralShape": "archiver.data.features.signals",
+    "TimeMask": "archiver.data.augmentation.masks",
+    "TimeShift": "archiver.data.augmentation.changes",
+    "ViewPredictions": "archiver.data.views",
+    "WindowStatistics": "archiver.data.features.signals",
     "Windows": "archiver.data.windows",
     "array_batches": "archiver.data.batches",
+    "extract_features": "archiver.data.features.extraction",
+    "predict_with_views": "archiver.data.views",
 }
 
 

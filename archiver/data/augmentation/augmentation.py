@@ -120,7 +120,7 @@ def _checked_numbers(batch: Any, numbers: Any) -> NDArray[np.int64]:
             f"Received numbers of the shape {numbers.shape} and dtype {numbers.dtype} for a batch of {len(batch)} "
             "windows. Expected the number of each window in its data set, from 0."
         )
-    return numbers.astype(np.int64)
+    return np.asarray(numbers, np.int64)
 
 
 def _working_dtype(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:

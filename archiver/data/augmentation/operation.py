@@ -45,7 +45,9 @@ class Operation(ABC):
             streams: the random numbers of the chosen windows, in the same order.
         """
 
-    def change_labels(self, labels: NDArray[Any], chosen: NDArray[np.int64], streams: Streams) -> None:
+    def change_labels(  # noqa: B027 - most operations have nothing to do here
+        self, labels: NDArray[Any], chosen: NDArray[np.int64], streams: Streams
+    ) -> None:
         """Change `labels[chosen]` in place, from the same draws as the windows; most operations leave labels alone."""
 
     def described(self) -> dict[str, Any]:
