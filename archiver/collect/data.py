@@ -24,6 +24,25 @@ class ArraySource:
     """Whether a last batch that is smaller is left out."""
 
 
+@dataclass(frozen=True)
+class WindowSource:
+    """What is known of a data set of `archiver.data.window_batches`; it is set on it as `archiver_source`."""
+
+    sample_count: int
+    """Windows in an epoch."""
+    batch_count: int
+    batch_size: int
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...]
+    """Name, shape with the windows first, and dtype of each input."""
+    labels: NDArray[Any] | None
+    """Of these windows."""
+    sample_weight: NDArray[Any] | None
+    groups: Mapping[str, NDArray[np.str_]]
+    """By kind, to which one each of these windows belongs."""
+    described: Any
+    """What an archive records of it: JSON."""
+
+
 def named_arrays(prefix: str, value: Any) -> list[tuple[str, Any]]:
     """The leaves of a structure of dicts, lists and tuples, as `x/image`, `y/0`, in the order of keys and positions."""
     if value is None:

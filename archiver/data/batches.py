@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archiver.collect.data import ArraySource, as_array, named_arrays
+from archiver.data.orders import epoch_order
 from archiver.errors import ArgumentError, DataError
-
-
-def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of `count` samples in an epoch: a permutation by PCG64, seeded with (seed, epoch).
-
-    Depends on nothing else, so that any epoch of any run can be repeated on its own.
-    """
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
 
 
 def array_batches(
@@ -86,7 +79,7 @@ def _tf_data(source: ArraySource, count: int, drop_remainder: bool) -> Any:
     batch_count = count // source.batch_size if drop_remainder else -(-count // source.batch_size)
 
     def orders() -> Iterator[NDArray[np.int64]]:
-        epoch = next(epochs)
+        epoch = epochs.begin()
         yield epoch_order(count, source.seed or 0, epoch) if source.shuffle else np.arange(count)
 
     def gather(indices: Any) -> Any:
@@ -96,22 +89,34 @@ def _tf_data(source: ArraySource, count: int, drop_remainder: bool) -> Any:
         size = source.batch_size
         return tf.data.Dataset.range(batch_count).map(lambda index: order[index * size : (index + 1) * size])
 
-    epochs = _Counter()
+    epochs = Passes()
     dataset = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec((count,), tf.int64))
     dataset = dataset.flat_map(batches).map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(batch_count))
+    dataset = dataset.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(batch_count))
+    return epochs.kept_by(dataset)
 
 
-class _Counter:
-    """0, 1, 2, ...: how often the data set was begun."""
+class Passes:
+    """How often a data set was begun: the number of the pass that begins next, from 0."""
 
     def __init__(self) -> None:
-        self.value = 0
+        self.begun = 0
 
-    def __next__(self) -> int:
-        value = self.value
-        self.value += 1
-        return value
+    def begin(self) -> int:
+        """A pass begins: its number."""
+        number = self.begun
+        self.begun += 1
+        return number
+
+    def kept_by(self, dataset: Any) -> Any:
+        """The tf.data pipeline that draws its orders from here: it says where it stands, and can be put there."""
+
+        def put(state: Any) -> None:
+            self.begun = int(state["passes"])
+
+        dataset.get_archive_state = lambda: {"passes": self.begun}
+        dataset.set_archive_state = put
+        return dataset
 
 
 class ArrayBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -144,4 +149,13 @@ class ArrayBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         """Take the order of the next epoch."""
         self._epoch += 1
+        self._order = self._make_order()
+
+    def get_archive_state(self) -> dict[str, int]:
+        """Where it stands between two epochs."""
+        return {"passes": self._epoch}
+
+    def set_archive_state(self, state: dict[str, int]) -> None:
+        """Stand there; the epochs before are not drawn."""
+        self._epoch = int(state["passes"])
         self._order = self._make_order()

@@ -9,7 +9,8 @@ from pydantic import Field
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable
 from archiver.records.data_source import DataSource
 
-DataKind = Literal["arrays", "array_batches", "tf_data", "pydataset", "generator", "other"]
+DataKind = Literal["arrays", "array_batches", "windows", "tf_data", "pydataset", "generator", "other"]
+"""`windows`: a data set of `archiver.data.window_batches`, which reads from disk."""
 
 
 class ArrayPart(Part):
@@ -139,6 +140,16 @@ class LoaderPart(Part):
     """Attributes beyond them."""
 
 
+class GroupsPart(Part):
+    """The groups of one kind, such as `subject`, that the windows of a split belong to."""
+
+    group_count: Count
+    counts: dict[str, Count]
+    """Windows by group, the first 1,000 groups by name."""
+    left_out_count: Count = 0
+    """Groups beyond them."""
+
+
 class SplitPart(Part):
     """Training, validation or test data."""
 
@@ -162,6 +173,8 @@ class SplitPart(Part):
     """Of a PyDataset or a generator."""
     batches: BatchesPart | Unavailable | None = None
     """What passed on its way to the model; None for arrays, which are known in full."""
+    groups: dict[str, GroupsPart] | None = None
+    """Of windows, by kind of group; None for other data."""
     note: str | None = None
     classes: dict[str, ClassDistribution | Unavailable] | Unavailable
     """By target, for integer labels of at most 10,000 classes, labels 0 and 1, and rows of zeros and ones."""
@@ -204,6 +217,14 @@ class DuplicatesTable(Part):
     same phase, and test data with either."""
 
 
+class SharedGroupsPart(Part):
+    """Groups of one kind that two splits have in common: for subjects or recordings, a leak."""
+
+    count: Count
+    first: tuple[str, ...]
+    """The first ten by name."""
+
+
 class DatasetStats(Record):
     """`results/<name>_dataset_stats.json`."""
 
@@ -214,6 +235,8 @@ class DatasetStats(Record):
     ratios: dict[str, Real] | Unavailable
     """Share of each split in all samples, where every count is known; splits with `same_as` left out."""
     duplicates: DuplicatesTable
+    shared_groups: dict[str, dict[str, dict[str, SharedGroupsPart]]] = Field(default_factory=dict)
+    """By first and second split, as in `duplicates.between`, and by kind of group that both tell."""
     class_names: tuple[str, ...] | None = None
     source: Json = None
     """What the user said with `dataset_source=`."""

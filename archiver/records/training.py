@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.determinism import DeterminismPart, SeedPart
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
@@ -247,6 +249,9 @@ class Preprocessing(Record):
     """What the user said with `preprocessing=`."""
     layers: tuple[PreprocessingLayer, ...]
     """In the order of the data's way through the model. Layers mapped over a data set cannot be seen here."""
+    data_sets: dict[str, Json] = Field(default_factory=dict)
+    """By split, what data sets of `archiver.data.window_batches` say of themselves: their sources, how they were
+    chosen, shuffled and augmented, batch size and seed."""
 
 
 class PhaseHistory(Part):

@@ -115,6 +115,8 @@ class TelemetryRecorder:
         self._samplers = (
             tuple(samplers) if samplers is not None else default_samplers(self.folder, gpu_indices, backend_memory)
         )
+        self._measuring = tuple(each for each in self._samplers if each.columns)
+        """Without those that found nothing to measure on this machine."""
         self._columns: tuple[Column, ...] = tuple(column for each in self._samplers for column in each.columns)
         self._maximal_rows = _checked_rows(maximal_rows, self._columns)
         self._names = tuple(column.name for column in self._columns)
@@ -232,7 +234,7 @@ class TelemetryRecorder:
         with self._lock:
             self._last_sample = now = time.monotonic()
             cells: list[Cell] = []
-            for sampler in self._samplers:
+            for sampler in self._measuring:
                 cells += self._cells_of(sampler)
             if self._end:
                 return

@@ -16,6 +16,7 @@ from archiver.collect.packages import collect_packages
 from archiver.collect.processor import collect_cpu_details
 from archiver.collect.source import copy_source
 from archiver.collect.source_files import folder_of, take_snapshot
+from archiver.collect.splits import split_name
 from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
 from archiver.records.base import Unavailable, local_offset_seconds, utc_now
 from archiver.records.environment import GitRecord
@@ -25,7 +26,7 @@ from archiver.storage import files
 from archiver.training.architecture import model_config
 from archiver.training.background import Job, Task, start
 from archiver.training.capture import FitCall
-from archiver.training.data_stats import collect_data
+from archiver.training.data_stats import collect_data, described_windows
 from archiver.training.fit_config import optimizer_with_first_step, phase_config, with_first_step
 from archiver.training.framework import framework_state
 from archiver.training.optimizers import phase_optimizer
@@ -133,6 +134,7 @@ def _write_git(run: Run, found: tuple[GitRecord, bytes, bytes]) -> None:
 
 def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> None:
     run, model, options, phase = session.run, session.model, session.options, session.phase
+    session.data_sets |= {split_name(role, phase): each for role, each in described_windows(call).items()}
     records = session.phase_records
 
     def write_train_config() -> None:
@@ -148,7 +150,7 @@ def _collect_configs(session: Session, call: FitCall, callbacks: list[Any]) -> N
     session.attempt("optimizer config", write_optimizer_config, layout.OPTIMIZER_CONFIG)
     session.attempt(
         "preprocessing",
-        lambda: run.write(layout.PREPROCESSING, preprocessing(model, options.preprocessing)),
+        lambda: run.write(layout.PREPROCESSING, preprocessing(model, options.preprocessing, session.data_sets)),
         layout.PREPROCESSING,
     )
     session.after_first_epoch = lambda model: _complete_configs(session, model)

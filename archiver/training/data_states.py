@@ -1,9 +1,10 @@
 """Where a PyDataset stands, so that the epochs that were done need not be drawn once more when training goes on.
 
 A PyDataset may say itself what it keeps from epoch to epoch, by `get_archive_state()` and `set_archive_state(state)`,
-as a callback may. Of others all attributes are taken: plain values with their values, larger arrays by a digest, since
-they are most likely the data, which must be the same when training goes on. Functions and paths are given again by the
-script. One with an attribute of any other kind may keep anything there: its batches are drawn again.
+as a callback may; so may a tf.data pipeline, as those of `archiver.data` do. Of other PyDatasets all attributes are
+taken: plain values with their values, larger arrays by a digest, since they are most likely the data, which must be the
+same when training goes on. Functions and paths are given again by the script. One with an attribute of any other kind
+may keep anything there: its batches are drawn again.
 """
 
 from __future__ import annotations
@@ -77,8 +78,14 @@ def _datasets(call: FitCall) -> Iterator[tuple[str, Any]]:
         if kind in (None, "arrays"):
             continue
         # A pass that ends before the data do goes on there in the next epoch.
-        is_whole = call.resolved.get(steps) is None and getattr(x, "num_batches", None) is not None
-        yield role, x if kind == "pydataset" and is_whole else None
+        is_whole = call.resolved.get(steps) is None and _has_an_end(x)
+        yield role, x if is_whole and (kind == "pydataset" or hasattr(x, "get_archive_state")) else None
+
+
+def _has_an_end(x: Any) -> bool:
+    if hasattr(x, "cardinality"):
+        return int(x.cardinality()) >= 0
+    return getattr(x, "num_batches", None) is not None
 
 
 def _state_of(dataset: Any, arrays: dict[str, Array], prefix: str) -> Json:

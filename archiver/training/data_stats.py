@@ -10,12 +10,13 @@ from typing import Any
 from archiver import layout
 from archiver.collect.samples import MAXIMAL_SAMPLES
 from archiver.collect.splits import DescribedSplit, dataset_stats, role_and_phase, split_name
-from archiver.records.base import Unavailable
+from archiver.records.base import Json, Unavailable
 from archiver.records.dataset import DatasetStats, SplitPart
 from archiver.training.background import Job, Task, start
 from archiver.training.capture import FitCall
-from archiver.training.datasets import Data, describe_split
+from archiver.training.datasets import Data, describe_split, windows_of
 from archiver.training.leaks import leaks
+from archiver.training.options import plain
 from archiver.training.passing import BatchObserver
 from archiver.training.session import Session
 from archiver.training.sources import describe_beside
@@ -53,6 +54,12 @@ def _begin_sources(session: Session, inputs: dict[str, Any]) -> None:
     if job is not None:
         start(job.task)
         session.jobs.append(job)
+
+
+def described_windows(call: FitCall) -> dict[str, Json]:
+    """By role, what data sets of `archiver.data.window_batches` say of themselves."""
+    found = {role: windows_of(data[0]) for role, data in _seen_data(call).items()}
+    return {role: plain(source.described) for role, source in found.items() if source is not None}
 
 
 def _seen_data(call: FitCall) -> dict[str, Data]:

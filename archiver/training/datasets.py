@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
-from archiver.collect.data import ArraySource, named_arrays, named_data
+from archiver.collect.data import ArraySource, WindowSource, named_arrays, named_data
 from archiver.collect.sameness import are_the_same, marks_of
 from archiver.collect.samples import MAXIMAL_SAMPLES
-from archiver.collect.splits import DescribedSplit, describe_arrays, unread_array
+from archiver.collect.splits import DescribedSplit, describe_arrays, describe_windows, unread_array
 from archiver.records.base import Unavailable
 from archiver.records.dataset import DataKind, SplitPart
 from archiver.storage.jsonable import qualified_name
@@ -33,6 +33,8 @@ def data_kind(x: Any) -> DataKind:
     """What kind of data set `x` is."""
     if source_of(x) is not None:
         return "array_batches"
+    if windows_of(x) is not None:
+        return "windows"
     if isinstance(x, keras.utils.PyDataset):
         return "pydataset"
     if _is_tf_data(x):
@@ -47,6 +49,12 @@ def source_of(x: Any) -> ArraySource | None:
     """The arrays behind a data set of `archiver.data.array_batches`."""
     source = getattr(x, "archiver_source", None)
     return source if isinstance(source, ArraySource) else None
+
+
+def windows_of(x: Any) -> WindowSource | None:
+    """What is known of a data set of `archiver.data.window_batches`."""
+    source = getattr(x, "archiver_source", None)
+    return source if isinstance(source, WindowSource) else None
 
 
 def _is_tf_data(x: Any) -> bool:
@@ -80,7 +88,9 @@ def describe_split(
         maximal_samples: up to how many samples to keep the hashes of, 16 bytes each.
         earlier: splits described before, by name: the very same data is not described again.
     """
-    kind, source = data_kind(x), source_of(x)
+    kind, source, windows = data_kind(x), source_of(x), windows_of(x)
+    if windows is not None:
+        return describe_windows(qualified_name(type(x)), windows)
     data = (source.x, source.y, source.sample_weight) if source is not None else (x, y, sample_weight)
     marks = marks_of(named_data(data))
     same = next((name for name, split in (earlier or {}).items() if are_the_same(split.marks, marks)), None)

@@ -10,7 +10,7 @@ from archiver.records.training import ValidationPart
 from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import jsonable, qualified_name
 from archiver.training.capture import FitCall
-from archiver.training.datasets import data_kind, source_of
+from archiver.training.datasets import data_kind, source_of, windows_of
 from archiver.training.reading import count_or, known, or_reason, whole
 from archiver.training.tf_data import static_batch_size
 
@@ -65,7 +65,7 @@ def batch_size(call: FitCall) -> int | Unavailable:
 
 
 def _batch_size(x: Any, argument: Any) -> int | Unavailable:
-    source = source_of(x)
+    source = source_of(x) or windows_of(x)
     if source is not None:
         return source.batch_size
     kind = data_kind(x)
@@ -121,6 +121,9 @@ def _steps(x: Any, size: int | Unavailable) -> int | Unavailable:
     if kind == "arrays" and isinstance(size, int):
         count = known(lambda: len(_first_array(x)))
         return -(-count // size) if isinstance(count, int) else unknown
+    windows = windows_of(x)
+    if windows is not None:
+        return windows.batch_count
     if kind == "tf_data":
         return count_or(known(lambda: int(x.cardinality())), unknown.unavailable)
     if kind in ("pydataset", "array_batches"):

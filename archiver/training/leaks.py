@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from archiver.collect.splits import role_and_phase
 from archiver.records.base import Unavailable
-from archiver.records.dataset import DatasetStats, DuplicatesPart
+from archiver.records.dataset import DatasetStats, DuplicatesPart, SharedGroupsPart
+
+NO_LEAKS = ("release",)
+"""Kinds of groups that hold many subjects, so that two splits may well have them in common."""
 
 
 def leaks(stats: DatasetStats) -> Iterator[tuple[str, str]]:
@@ -15,6 +18,11 @@ def leaks(stats: DatasetStats) -> Iterator[tuple[str, str]]:
         for second, found in others.items():
             if not isinstance(found, Unavailable) and found.count:
                 yield f"leak {first} {second}", _message(first, second, found, stats)
+    for first, sharing in stats.shared_groups.items():
+        for second, kinds in sharing.items():
+            for kind, shared in kinds.items():
+                if shared.count and kind not in NO_LEAKS:
+                    yield f"groups {first} {second} {kind}", _of_groups(first, second, kind, shared)
 
 
 def _message(first: str, second: str, found: DuplicatesPart, stats: DatasetStats) -> str:
@@ -29,6 +37,14 @@ def _message(first: str, second: str, found: DuplicatesPart, stats: DatasetStats
         f"archiver: {found.count:,} of {total:,} {_in_words(second)} samples also stand in the {_in_words(first)} data"
         f"{conflicting} (the first: {pairs}). If they are the same by accident, results on them say less than they "
         "seem to; all numbers are in the data set statistics, under duplicates."
+    )
+
+
+def _of_groups(first: str, second: str, kind: str, shared: SharedGroupsPart) -> str:
+    return (
+        f"archiver: {shared.count:,} groups of the kind {kind} are in both the {_in_words(first)} and the "
+        f"{_in_words(second)} data ({', '.join(shared.first[:3])} ...). Windows of one group resemble each other: "
+        "results on them say less than they seem to. archiver.data.split_by_group keeps groups apart."
     )
 
 

@@ -16,10 +16,10 @@ from archiver.training.reading import or_reason
 from archiver.training.seed_generators import draws
 
 
-def preprocessing(model: Any, description: Json) -> Preprocessing:
-    """What the user said of the preprocessing, and the layers of the model that do some."""
+def preprocessing(model: Any, description: Json, data_sets: dict[str, Json]) -> Preprocessing:
+    """What the user and the data sets said of the preprocessing, and the layers of the model that do some."""
     found = [_part(layer, path) for layer, path in walk(model) if _prepares(layer)]
-    return Preprocessing(description=description, layers=tuple(found))
+    return Preprocessing(description=description, layers=tuple(found), data_sets=data_sets)
 
 
 def walk(layer: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[Any, str]]:

@@ -1,7 +1,7 @@
 """Bringing the data of a `fit` to where another process had left off.
 
 Arrays are begun anew in each epoch, so that only the batches of an epoch that was begun are passed over; so are
-PyDatasets that are put where they stood (`archiver.training.data_states`). Other data may remember what came before (a
+data sets that are put where they stood (`archiver.training.data_states`). Other data may remember what came before (a
 tf.data pipeline that shuffles differently each time, a generator): they are drawn from as `fit` drew from them, epoch
 by epoch, without training.
 """

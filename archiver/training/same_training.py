@@ -15,6 +15,7 @@ from archiver.records.base import Json
 from archiver.storage.digests import canonical_json, sha256_of
 from archiver.storage.jsonable import jsonable, qualified_name
 from archiver.training.capture import FitCall
+from archiver.training.datasets import windows_of
 from archiver.training.random_states import seeds
 from archiver.training.weights import to_array
 
@@ -118,6 +119,9 @@ def _part(value: Any) -> dict[str, Json]:
             "elements": None if spec is None else str(spec),
             "batch_count": None if batches is None else int(batches),
         }
+        windows = windows_of(value)
+        if windows is not None:
+            told["windows"] = sha256_of(canonical_json({"described": jsonable(windows.described)}))
         return {"class": qualified_name(type(value)), **told}
     shape = [None if size is None else int(size) for size in value.shape]
     return {"shape": str(shape), "dtype": str(value.dtype), "sha256": array_digest(value)}

@@ -72,6 +72,8 @@ class Session:
         """Of the weights in `models/`."""
         self.phase_records: dict[str, list[Any]] = {"train config": [], "optimizer config": []}
         self.splits: dict[str, DescribedSplit] = {}
+        self.data_sets: dict[str, Any] = {}
+        """By split, what data sets of windows say of themselves."""
         self.earlier_stats: DatasetStats | None = None
         """What an earlier process of the run said of the data."""
         self.passing = PassingBatches()

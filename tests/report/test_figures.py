@@ -3,6 +3,7 @@
 import colorsys
 import itertools
 import re
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,8 @@ from archiver import layout
 from archiver.records.scores import CalibrationBin, CalibrationPart
 from archiver.report.context import read_records
 from archiver.report.figures import style
+from archiver.report.figures.arrangement import arrange
+from archiver.report.figures.bars import class_distribution
 from archiver.report.figures.calibration import calibration_curve, wilson_interval
 from archiver.report.figures.confusion import confusion_matrix, readable_on, shade
 from archiver.report.figures.learning_curves import learning_curves
@@ -128,6 +131,29 @@ def test_a_small_confusion_matrix_leaves_room_beside_it(classes, is_narrow):
     svg = confusion_matrix(np.eye(classes).tolist(), [f"class {index}" for index in range(classes)])
     assert (width_of(svg) == style.HALF_WIDTH_INCHES * 72) == is_narrow
     assert width_of(svg) <= style.WIDTH_INCHES * 72
+
+
+def test_panels_have_room_for_their_labels_and_one_size():
+    names = {"0": "\N{CAT} " + "long name " * 3, "1": "b"}
+    figures = []
+
+    def kept(figure):
+        figures.append(figure)
+        arrange(figure)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archiver.report.figures.style.arrange", kept)
+        class_distribution({"train": {"0": 3, "1": 700_000}, "test": {"0": 1, "1": 5}}, names)
+    (figure,) = figures
+    panels = figure.axes
+    sizes = {tuple(np.round(axes.get_window_extent().size, 3)) for axes in panels}
+    assert len(sizes) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the cat
+        outer = [axes.get_tightbbox() for axes in panels]
+    assert min(box.x0 for box in outer) >= 0
+    assert max(box.x1 for box in outer) <= figure.bbox.width
+    assert outer[0].x1 < outer[1].x0, "panels do not overlap"
 
 
 def test_one_epoch_is_no_curve(tmp_path):

@@ -77,7 +77,6 @@ def learning_curves(history: History, best: BestEpoch | None) -> bytes | None:
             _mark_phases(panel, history)
             if best is not None:
                 _mark_best(panel, _position(history, best), metric, best, splits)
-        figure.get_layout_engine().set(wspace=0.05)  # labels of the left panel keep clear of the right one's axis
         for panel in panels[len(metrics) :]:
             panel.set_visible(False)
 

@@ -10,6 +10,8 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from archiver.report.figures.arrangement import arrange
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -59,7 +61,7 @@ def drawn(height_inches: float, draw: Any, width_inches: float = WIDTH_INCHES) -
 
     Args:
         height_inches: the height.
-        draw: called with an empty `matplotlib.figure.Figure` of constrained layout.
+        draw: called with an empty `matplotlib.figure.Figure`; it makes its panels by `subplots`.
         width_inches: the width; that of a README where nothing else is said.
     """
     import matplotlib as mpl
@@ -68,17 +70,18 @@ def drawn(height_inches: float, draw: Any, width_inches: float = WIDTH_INCHES) -
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
-        figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(width_inches, height_inches), facecolor="white")
         draw(figure)
-        return _svg(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # viewers have it
+            arrange(figure)
+            return _svg(figure)
 
 
 def _svg(figure: Figure) -> bytes:
     target = io.BytesIO()
     no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # viewers have it
-        figure.savefig(target, format="svg", metadata=no_metadata)
+    figure.savefig(target, format="svg", metadata=no_metadata)
     return b"".join(line.rstrip() + b"\n" for line in target.getvalue().splitlines())
 
 
