@@ -157,7 +157,7 @@ def _require_same(found: Header, identity: dict[str, Any], path: Path) -> None:
 def _compute(
     features_of: Callable[[int, int], Any], path: Path, lines: int, progress: Progress, first_rows: Any
 ) -> None:
-    """Compute what is not whole, and say so line by line; `first_rows` are the features of the first batch, if known."""
+    """Compute what is not whole, and say so line by line; `first_rows` are those of the first batch, if known."""
     header = progress.header
     assert header is not None
     with _rows_file(path, header) as descriptor:
