@@ -98,5 +98,11 @@ class DamagedFileError(ArchiverError):
     exit_code = 13
 
 
+class MemoryLimitError(ArchiverError):
+    """Work was stopped because memory would have run out; what is done stays, and can be gone on with."""
+
+    exit_code = 14
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

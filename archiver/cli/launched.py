@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -50,12 +51,17 @@ def log_path(folder: Path, session: str) -> Path:
     Raises:
         StorageError: it cannot be made.
     """
-    path = folder.absolute() / f"{session}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise StorageError(error.errno, f"cannot make the log: {error.strerror}", str(path)) from error
+    stem = f"{session}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for number in itertools.count(1):
+        path = folder.absolute() / (f"{stem}.log" if number == 1 else f"{stem}-{number}.log")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StorageError(error.errno, f"cannot make the log: {error.strerror}", str(path)) from error
+        break
     return path
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
+    "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
 }
 """Every command with its one line of help, in the order of `archiver --help`."""

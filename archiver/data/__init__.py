@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from archiver.data.augmentation.mixing import Mixing
     from archiver.data.augmentation.operation import Operation
     from archiver.data.batches import array_batches
+    from archiver.data.cache.building import BuildResult, CacheStorage, build_cache
+    from archiver.data.cache.edf import edf_recording
+    from archiver.data.cache.extraction import Windowing
+    from archiver.data.cache.plan import CachePlan
+    from archiver.data.cache.recording import Event, Recording, RecordingSource
+    from archiver.data.cache.verifying import CacheReport, verify_cache
+    from archiver.data.cache.window_cache import WindowCache
     from archiver.data.features.extraction import extract_features
     from archiver.data.features.files import FeatureFile
     from archiver.data.features.signals import BandPowers, SignalFeatures, SpectralShape, WindowStatistics
@@ -31,13 +38,20 @@ __all__ = [
     "ArrayWindows",
     "Augmentation",
     "BandPowers",
+    "BuildResult",
+    "CachePlan",
+    "CacheReport",
+    "CacheStorage",
     "ChannelDropout",
     "ChannelMask",
+    "Event",
     "FeatureFile",
     "GaussianNoise",
     "JoinedWindows",
     "Mixing",
     "Operation",
+    "Recording",
+    "RecordingSource",
     "Scaling",
     "Selection",
     "SignalFeatures",
@@ -45,14 +59,19 @@ __all__ = [
     "TimeMask",
     "TimeShift",
     "ViewPredictions",
+    "WindowCache",
     "WindowFile",
     "WindowStatistics",
+    "Windowing",
     "Windows",
     "array_batches",
+    "build_cache",
+    "edf_recording",
     "extract_features",
     "npy_windows",
     "predict_with_views",
     "split_by_group",
+    "verify_cache",
     "window_batches",
     "write_window_file",
 ]
@@ -61,13 +80,20 @@ _HOMES = {
     "ArrayWindows": "archiver.data.windows",
     "Augmentation": "archiver.data.augmentation.augmentation",
     "BandPowers": "archiver.data.features.signals",
+    "BuildResult": "archiver.data.cache.building",
+    "CachePlan": "archiver.data.cache.plan",
+    "CacheReport": "archiver.data.cache.verifying",
+    "CacheStorage": "archiver.data.cache.building",
     "ChannelDropout": "archiver.data.augmentation.masks",
     "ChannelMask": "archiver.data.augmentation.masks",
+    "Event": "archiver.data.cache.recording",
     "FeatureFile": "archiver.data.features.files",
     "GaussianNoise": "archiver.data.augmentation.changes",
     "JoinedWindows": "archiver.data.feeding.joining",
     "Mixing": "archiver.data.augmentation.mixing",
     "Operation": "archiver.data.augmentation.operation",
+    "Recording": "archiver.data.cache.recording",
+    "RecordingSource": "archiver.data.cache.recording",
     "Scaling": "archiver.data.augmentation.changes",
     "Selection": "archiver.data.feeding.splits",
     "SignalFeatures": "archiver.data.features.signals",
@@ -75,14 +101,19 @@ _HOMES = {
     "TimeMask": "archiver.data.augmentation.masks",
     "TimeShift": "archiver.data.augmentation.changes",
     "ViewPredictions": "archiver.data.views",
+    "WindowCache": "archiver.data.cache.window_cache",
     "WindowFile": "archiver.data.feeding.window_file",
     "WindowStatistics": "archiver.data.features.signals",
+    "Windowing": "archiver.data.cache.extraction",
     "Windows": "archiver.data.windows",
     "array_batches": "archiver.data.batches",
+    "build_cache": "archiver.data.cache.building",
+    "edf_recording": "archiver.data.cache.edf",
     "extract_features": "archiver.data.features.extraction",
     "npy_windows": "archiver.data.feeding.window_file",
     "predict_with_views": "archiver.data.views",
     "split_by_group": "archiver.data.feeding.splits",
+    "verify_cache": "archiver.data.cache.verifying",
     "window_batches": "archiver.data.feeding.batches",
     "write_window_file": "archiver.data.feeding.writing",
 }

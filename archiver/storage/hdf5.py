@@ -8,7 +8,7 @@ beside gzip and shuffle, and sizes beyond all proportion are refused. Attributes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,18 @@ MAXIMAL_OBJECTS = 1_000_000
 class Hdf5Tensors:
     """The tensors of an HDF5 file; a location is the path of a dataset, such as `layers/dense/vars/0`.
 
+    Args:
+        file: open for reading.
+        where: what messages call it.
+        packed: locations of datasets that are never unpacked, and so may be packed in any way.
+
     Raises:
         UnsafeFileError: something in the file is refused, whichever tensor is wanted.
         DamagedFileError: this is no HDF5 file, or its structure is broken.
     """
 
-    def __init__(self, file: Any, where: str) -> None:
-        self._where = where
+    def __init__(self, file: Any, where: str, packed: Collection[str] = ()) -> None:
+        self._where, self._packed = where, packed
         self._source = Source(file, where)
         self._seen: dict[int, str] = {}
         self._datasets: dict[str, Dataset] = {}
@@ -57,6 +62,32 @@ class Hdf5Tensors:
                 digest.update(data)
         return digest.hexdigest()
 
+    def packed_chunks(self, location: str) -> Iterator[bytes]:
+        """The chunks of a tensor of one chunk per entry of its first axis, in order, as they lie in the file.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it is not stored in this way.
+        """
+        find_tensor(self.entries, self._where, location)
+        with reading(self._where, f"tensor {location!r}"):
+            index = self._indexes[location]
+            rest = (0,) * (len(self.entries[location].shape) - 1)
+            for number in range(self.entries[location].shape[0]):
+                chunk = index[number, *rest]
+                data = bytearray(chunk.stored_bytes)
+                self._source.read_into(chunk.address, memoryview(data))
+                yield bytes(data)
+
+    def content(self, location: str) -> bytes:
+        """All bytes of a tensor, little-endian and in C order.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+        find_tensor(self.entries, self._where, location)
+        with reading(self._where, f"tensor {location!r}"):
+            return b"".join(map(bytes, self._contents(location)))
+
     def _survey(self, root: int) -> None:
         pending = [("", root, 0)]
         while pending:
@@ -69,7 +100,8 @@ class Hdf5Tensors:
                     for name, child in links(self._source, header, what):
                         pending.append((self._join(path, name), child, depth + 1))
                 elif LAYOUT in header.messages:
-                    self._add(path, dataset(self._source, header.messages, what), what)
+                    is_packed = path in self._packed
+                    self._add(path, dataset(self._source, header.messages, what, is_packed=is_packed), what)
                 else:
                     unknown(self._source, what)
 

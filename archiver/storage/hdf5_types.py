@@ -50,15 +50,15 @@ class Dataset:
     layout: Layout
 
 
-def dataset(source: Source, header: dict[int, bytes], what: str) -> Dataset:
-    """The dataset that an object header describes."""
+def dataset(source: Source, header: dict[int, bytes], what: str, *, is_packed: bool = False) -> Dataset:
+    """The dataset that an object header describes; with `is_packed`, filters may be any, as nothing is unpacked."""
     if EXTERNAL_FILES in header:
         source.refuse(f"{what} lies in another file", "external storage", "tensors in this file")
     if not header.keys() >= {DATASPACE, DATATYPE, LAYOUT}:
         raise ValueError("it has no shape, no type or no layout")
     dtype, item_bytes, big_endian = _type(source, header[DATATYPE], what)
     entry = TensorEntry(dtype, _shape(source, header[DATASPACE], what), item_bytes)
-    return Dataset(entry, big_endian, _layout(source, header, entry, what))
+    return Dataset(entry, big_endian, _layout(source, header, entry, what, is_packed))
 
 
 def _shape(source: Source, message: bytes, what: str) -> tuple[int, ...]:
@@ -110,13 +110,13 @@ def _float_name(message: bytes, size: int) -> str:
     return _FLOATS.get((size, exponent_bits, mantissa_bits), unusual)
 
 
-def _layout(source: Source, header: dict[int, bytes], entry: TensorEntry, what: str) -> Layout:
+def _layout(source: Source, header: dict[int, bytes], entry: TensorEntry, what: str, is_packed: bool) -> Layout:
     message = header[LAYOUT]
     version, kind = message[0], message[1]
     if version != 3 or kind not in (_COMPACT, _CONTIGUOUS, _CHUNKED):  # noqa: PLR2004 - see hdf5_format
         received = f"layout version {version}, class {kind}"
         source.refuse(f"{what} is not stored in the plain way", received, "version 3, no virtual datasets")
-    filters = _filters(source, header.get(FILTERS), what)
+    filters = () if is_packed else _filters(source, header.get(FILTERS), what)
     if kind == _CHUNKED:
         return _chunked(message, entry, filters)
     if filters:

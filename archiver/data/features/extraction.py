@@ -20,11 +20,10 @@ from archiver.data.features.records import (
     Complete,
     Header,
     Progress,
-    append,
-    cut,
     progress_path,
     read_progress,
 )
+from archiver.data.lines import append, cut
 from archiver.data.windows import Windows, as_windows
 from archiver.errors import ArgumentError, DamagedFileError, DataError, RunStateError
 from archiver.storage.files import explained, require_room

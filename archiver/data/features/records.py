@@ -8,15 +8,14 @@ to wait for the disk after each batch.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from archiver.data.lines import whole_lines
 from archiver.errors import DamagedFileError, FormatVersionError
-from archiver.storage.files import explained, write_all
 
 FORMAT_VERSION = 1
 SUFFIX = ".progress.jsonl"
@@ -96,12 +95,8 @@ def read_progress(path: Path) -> Progress:
         FormatVersionError: a newer version wrote it.
         StorageError: it cannot be read.
     """
-    with explained("read", path):
-        data = path.read_bytes()
     found = Progress()
-    for line in data.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
+    for line in whole_lines(path):
         if found.header is None:
             found.header = _header(line, path)
         elif not _take(found, line):
@@ -136,14 +131,3 @@ def _take(found: Progress, line: bytes) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def append(descriptor: int, line: BaseModel) -> None:
-    """Append a line with one write, so that a kill leaves either all of it or nothing."""
-    write_all(descriptor, line.model_dump_json().encode() + b"\n")
-
-
-def cut(descriptor: int, length: int) -> None:
-    """Cut off a torn line, and stand at the end."""
-    os.ftruncate(descriptor, length)
-    os.lseek(descriptor, 0, os.SEEK_END)
