@@ -3,7 +3,8 @@
 import errno
 import os
 import shutil
-from types import TracebackType
+from collections.abc import Sequence
+from types import ModuleType, TracebackType
 from typing import Any, Literal
 
 import pytest
@@ -16,14 +17,14 @@ files can be removed and renamed. `full_once`, `broken_once`: that one change fa
 
 STOPS: tuple[Stop, ...] = ("kill", "torn", "full", "full_once", "broken_once")
 
-_CHANGES = ("makedirs", "mkdir", "rmdir", "unlink", "replace", "write", "ftruncate", "truncate", "open")
-NEED_ROOM = ("makedirs", "mkdir", "write", "open", "copyfile")
+_CHANGES = ("makedirs", "mkdir", "rmdir", "unlink", "replace", "write", "pwrite", "ftruncate", "truncate", "open")
+NEED_ROOM = ("makedirs", "mkdir", "write", "pwrite", "open", "copyfile")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def stop_points(changes: list[str], stop: Stop) -> list[int]:
     """Where in a row of changes a stop makes a difference, counted from 1."""
-    wanted = {"torn": ("write",), "full": NEED_ROOM, "full_once": NEED_ROOM}.get(stop)
+    wanted = {"torn": ("write", "pwrite"), "full": NEED_ROOM, "full_once": NEED_ROOM}.get(stop)
     return [at for at, name in enumerate(changes, start=1) if wanted is None or name in wanted]
 
 
@@ -32,18 +33,22 @@ class Killed(BaseException):
 
 
 class Disk:
-    """While it is entered, archiver changes files through it. A kill ends the block, and `was_killed` says so."""
+    """While it is entered, archiver changes files through it. A kill ends the block, and `was_killed` says so.
 
-    def __init__(self, stop: Stop | None = None, at: int = 0) -> None:
+    `modules` are those whose `os` is replaced.
+    """
+
+    def __init__(self, stop: Stop | None = None, at: int = 0, modules: Sequence[ModuleType] = (files, journal)) -> None:
         self.stop = stop
         self.at = at
+        self.modules = modules
         self.changes: list[str] = []
         """Names of the functions that changed a file, in order; the last one may not have come to its end."""
         self.was_killed = False
 
     def __enter__(self) -> "Disk":
         self._patch = pytest.MonkeyPatch()
-        for module in (files, journal):
+        for module in self.modules:
             self._patch.setattr(module, "os", _Proxy(self, os, _CHANGES))
         self._patch.setattr(files, "shutil", _Proxy(self, shutil, ("copyfile", "rmtree")))
         return self
@@ -52,8 +57,13 @@ class Disk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._patch.undo()
-        self.was_killed = isinstance(error, Killed)
+        # A library in between may have made another error of the kill.
+        self.was_killed = isinstance(error, Killed) or (error is not None and self._has_killed)
         return self.was_killed
+
+    @property
+    def _has_killed(self) -> bool:
+        return self.stop in ("kill", "torn") and len(self.changes) >= self.at
 
     def change(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         """One change of a file."""
@@ -76,6 +86,9 @@ class Disk:
         if name == "write":
             descriptor, data = args
             os.write(descriptor, data[: len(data) // 2])
+        elif name == "pwrite":
+            descriptor, data, offset = args
+            os.pwrite(descriptor, data[: len(data) // 2], offset)
 
 
 class _Proxy:

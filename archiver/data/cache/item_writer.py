@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from archiver.data.cache import hdf5
 from archiver.data.cache.chunks import Chunk, append_chunks, pack
 from archiver.data.cache.columns import checked_column, digest_of_columns
+from archiver.data.cache.held_file import HeldFile
 from archiver.data.cache.records import CacheHeader, CacheItem
 from archiver.data.feeding.scaling import Scaling
 from archiver.errors import DataError
 from archiver.storage.digests import hasher
+from archiver.storage.files import explained
 
 Rows = Mapping[str, Any]
 
@@ -22,8 +24,8 @@ Rows = Mapping[str, Any]
 class ItemWriter:
     """Windows of one item, on their way into a cache; made by `CacheWriter.item`."""
 
-    def __init__(self, header: CacheHeader, file: Any, begin: int, scaling: Scaling | None) -> None:
-        self._header, self._file, self._begin, self._scaling = header, file, begin, scaling
+    def __init__(self, header: CacheHeader, held: HeldFile, file: Any, begin: int, scaling: Scaling | None) -> None:
+        self._header, self._held, self._file, self._begin, self._scaling = header, held, file, begin, scaling
         self._digest = hasher("blake3")
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self.window_count = 0
@@ -73,10 +75,13 @@ class ItemWriter:
 
         Raises:
             DataError: the columns are others than before.
+            StorageError: the file system refused.
         """
         dataset, begin = self._file[hdf5.WINDOWS], self._begin + self.window_count
         dataset.resize(begin + len(chunks), axis=0)
         append_chunks(dataset, chunks, begin)
+        with explained("write", self._held.path):
+            self._held.raise_failure()
         for _, data in chunks:
             self._digest.update(len(data).to_bytes(8, "little"))
             self._digest.update(data)
@@ -93,7 +98,7 @@ class ItemWriter:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Labels, groups and metadata of all windows so far."""
-        return {path: np.concatenate(parts) for path, parts in self._columns.items()}
+        return {path: np.concatenate(parts) for path, parts in self._columns.items()} if self.window_count else {}
 
     def record(self, name: str, size_bytes: int, source: Mapping[str, Any]) -> CacheItem:
         """The line of the manifest."""
@@ -154,7 +159,7 @@ def _plain(name: Any) -> str:
 
 
 def _require_finite(array: NDArray[Any], before: int) -> None:
-    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     if not finite.all():
         first = int(np.flatnonzero(~finite)[0])
         raise DataError(

@@ -63,8 +63,7 @@ def commit(held: HeldFile, manifest: Path, line: bytes) -> None:
     """
     with files.explained("write", held.path):
         held.to_disk()
-    pages = {number: bytes(page) for number, page in held.held.items()}
-    made = Commit(pages, held.size_bytes, line.decode())
+    made = Commit(held.committed_pages(), held.size_bytes, line.decode())
     journal = journal_path(held.path)
     with files.replacing(journal) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
@@ -91,7 +90,7 @@ def carry_out(cache: Path, manifest: Path, made: Commit) -> None:
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-    _append_once(manifest, made.line.encode())
+    append_line(manifest, made.line.encode())
     files.remove(journal_path(cache))
 
 
@@ -110,7 +109,12 @@ def recover(cache: Path, manifest: Path) -> None:
         files.remove(journal)
 
 
-def _append_once(manifest: Path, line: bytes) -> None:
+def append_line(manifest: Path, line: bytes) -> None:
+    """Append a line behind the whole ones, unless it is the last one.
+
+    Raises:
+        StorageError: the file system refused.
+    """
     lines = list(whole_lines(manifest))
     with files.explained("append to", manifest):
         descriptor = os.open(manifest, os.O_RDWR | os.O_CLOEXEC)

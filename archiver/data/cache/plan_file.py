@@ -193,8 +193,8 @@ def _source(
         label = rows.get(key, {}).get(found.table_label)
         if not label:
             raise DataError(
-                f"{path}#/recordings/table: received no {found.table_label} of {found.table_key} {key!r}, for {relative}; "
-                "expected a row for each."
+                f"{path}#/recordings/table: received no {found.table_label} of {found.table_key} {key!r}. "
+                f"Expected one, for {relative}."
             )
     name = relative.with_suffix("").as_posix()
     groups = {"recording": place.stem, **groups}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archiver.data.lines import whole_lines
 from archiver.errors import DamagedFileError, FormatVersionError, NotAnArchiveError
+from archiver.storage.digests import hasher
 
 FORMAT_VERSION = 1
 KIND = "archiver_window_cache"
@@ -77,6 +78,8 @@ class CacheComplete(_Line):
     window_count: int
     blake3: str
     """Of the whole HDF5 file."""
+    lines_blake3: str
+    """Of the lines of the manifest before."""
 
 
 @dataclass
@@ -88,6 +91,8 @@ class CacheManifest:
     """Of the file when it had no item."""
     items: list[CacheItem] = field(default_factory=list)
     complete: CacheComplete | None = None
+    lines_blake3: str = ""
+    """Of the lines, without the one that says it is complete."""
 
     @property
     def window_count(self) -> int:
@@ -125,21 +130,27 @@ def read_manifest(cache: Path) -> CacheManifest | None:
     lines = list(whole_lines(path))
     if len(lines) < 2:  # noqa: PLR2004 - the header, and that the file is there
         return None
-    header = _header(lines[0], path)
-    try:
-        found = CacheManifest(header, Begun.model_validate_json(lines[1]).size_bytes)
-        for line in lines[2:]:
-            if found.complete is not None:
-                raise DamagedFileError(f"{path}: a line follows the one that says the cache is complete.")
-            if line.startswith(b'{"complete"'):
-                found.complete = CacheComplete.model_validate_json(line)
-            else:
-                found.items.append(_next_item(CacheItem.model_validate_json(line), found, path))
-    except ValidationError as error:
-        raise DamagedFileError(f"{path}: line {len(found.items) + 3} is no line of ours. Build the cache again.") from (
-            error
-        )
+    found = CacheManifest(_header(lines[0], path), 0)
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            _take(found, line, path, is_second=number == 2)  # noqa: PLR2004 - behind the header
+        except ValidationError as error:
+            raise DamagedFileError(f"{path}: line {number} is no line of ours. Build the cache again.") from error
+    digest = hasher("blake3")
+    digest.update(b"".join(lines[: len(found.items) + 2]))
+    found.lines_blake3 = digest.hexdigest()
     return found
+
+
+def _take(found: CacheManifest, line: bytes, path: Path, *, is_second: bool) -> None:
+    if found.complete is not None:
+        raise DamagedFileError(f"{path}: a line follows the one that says the cache is complete.")
+    if is_second:
+        found.begin_bytes = Begun.model_validate_json(line).size_bytes
+    elif line.startswith(b'{"complete"'):
+        found.complete = CacheComplete.model_validate_json(line)
+    else:
+        found.items.append(_next_item(CacheItem.model_validate_json(line), found, path))
 
 
 def _next_item(item: CacheItem, found: CacheManifest, path: Path) -> CacheItem:
@@ -148,8 +159,6 @@ def _next_item(item: CacheItem, found: CacheManifest, path: Path) -> CacheItem:
             f"{path}: the item {item.item!r} begins at window {item.begin}. Expected {found.window_count}: a line is "
             "missing or was changed."
         )
-    if any(item.item == other.item for other in found.items[-1:]):
-        raise DamagedFileError(f"{path}: the item {item.item!r} is there twice.")
     return item
 
 
@@ -168,7 +177,8 @@ def _header(line: bytes, path: Path) -> CacheHeader:
         )
     try:
         header = CacheHeader.model_validate(values)
-        np.dtype(header.dtype), np.dtype(header.stored_dtype)
+        if np.dtype(header.dtype).kind not in "biuf" or np.dtype(header.stored_dtype).kind not in "biuf":
+            raise TypeError("no numbers")  # noqa: TRY301 - told below like the others
     except (ValidationError, TypeError) as error:
         raise DamagedFileError(f"{path}: the first line does not say what the cache is. Build the cache again.") from (
             error

@@ -83,6 +83,8 @@ def _findings(cache: Path, manifest: CacheManifest, on_bytes: OnBytes | None) ->
     if complete is not None:
         if complete.window_count != manifest.window_count:
             yield f"the manifest lacks lines: it has {manifest.window_count} windows instead of {complete.window_count}"
+        if complete.lines_blake3 != manifest.lines_blake3:
+            yield "lines of the manifest are not those that were written"
         with files.explained("read", cache), cache.open("rb") as file:
             if file_digests(file, ["blake3"], on_bytes)["blake3"] == complete.blake3:
                 return

@@ -92,7 +92,7 @@ class CacheWriter:
             held = HeldFile(self.path, self.manifest.size_bytes)
         try:
             with _hdf5_in(held) as file:
-                writer = ItemWriter(header, file, self.manifest.window_count, scaling)
+                writer = ItemWriter(header, held, file, self.manifest.window_count, scaling)
                 yield writer
                 self._write_rows(file, name, writer, scaling)
             done = writer.record(name, held.size_bytes, dict(jsonable(source or {})))
@@ -136,8 +136,10 @@ class CacheWriter:
         self._require_open()
         with files.explained("read", self.path), self.path.open("rb") as file:
             digest = file_digests(file, ["blake3"])["blake3"]
-        line = CacheComplete(window_count=self.manifest.window_count, blake3=digest)
-        files.append_bytes(manifest_path(self.path), as_line(line))
+        written = read_manifest(self.path)
+        assert written is not None
+        line = CacheComplete(window_count=self.manifest.window_count, blake3=digest, lines_blake3=written.lines_blake3)
+        journal.append_line(manifest_path(self.path), as_line(line))
         self.manifest.complete = line
         self.close()
 
