@@ -98,9 +98,6 @@ def packed_pieces(
     check()
     own = recording.scaling(chosen_channels(recording, windowing))
     for piece in pieces(recording, windowing, skipped):
-        if piece.windows.shape[1:] != header.window_shape:
-            channels = piece.windows.shape[1]
-            raise DataError(f"Received a recording of {channels} channels. Expected {header.window_shape[0]}, as all.")
         stored, error = _stored(piece, own, header)
         yield PackedPiece(pack(stored, header.codec), _columns(piece, recording), error)
         check()
@@ -110,8 +107,11 @@ def item_scaling(recording: Recording, windowing: Windowing, header: CacheHeader
     """The scale and offset that a cache keeps with this recording; None where it has its own, or none.
 
     Raises:
-        DataError: the cache needs one, and the recording has none.
+        DataError: the cache needs one, and the recording has none; or the recording has other channels.
     """
+    count = len(chosen_channels(recording, windowing))
+    if count != header.window_shape[0]:
+        raise DataError(f"Received a recording of {count} channels. Expected {header.window_shape[0]}, as all.")
     if header.scale_shape is None or header.scale is not None:
         return None
     own = recording.scaling(chosen_channels(recording, windowing))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from archiver.data.cache.packing import FailedRecording, PackedRecording, Stoppe
 from archiver.data.cache.recording import RecordingSource
 from archiver.data.cache.records import CacheHeader
 from archiver.data.cache.stopping import Stopping, watched_memory
-from archiver.errors import MissingExtraError
+from archiver.errors import ArgumentError, MissingExtraError
 
 Packed = PackedRecording | FailedRecording | StoppedRecording
 
@@ -52,12 +53,13 @@ def packed_in_workers(
         stopping: says when no more recordings are begun.
 
     Raises:
+        ArgumentError: a source cannot go to another process.
         MissingExtraError: joblib is not installed.
         Stopped: a worker process was ended from outside.
     """
     try:
         import joblib
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
+        from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
     except ImportError as error:
         raise MissingExtraError('Several workers need joblib: pip install "keras-archiver[data]".') from error
     tasks = (joblib.delayed(_in_worker)(*numbered, work) for numbered in enumerate(_until(sources, stopping)))
@@ -68,6 +70,11 @@ def packed_in_workers(
         reason = "a worker process was ended from outside: by the kernel, where memory ran out"
         stopping.ask(reason, is_memory=True)
         raise Stopped(reason, is_memory=True) from error
+    except (BrokenProcessPool, pickle.PicklingError) as error:
+        raise ArgumentError(
+            f"Received recordings that cannot go to another process ({error}). Expected RecordingSource with functions "
+            "of a module that every process can import, or workers=1."
+        ) from error
 
 
 def _until(sources: Sequence[RecordingSource], stopping: Stopping) -> Iterator[RecordingSource]:
