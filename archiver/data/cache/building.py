@@ -203,6 +203,7 @@ class _Build:
 
     def run(self, sources: list[RecordingSource], workers: int, memory_limit_bytes: int | None) -> None:
         """Take all, or stop."""
+        files.remove(self._folder)  # of a process that was killed
         deaf = f"STOPPED: {self.writer.path}: memory ran out within one step; run it again to go on"
         with (
             heard_signals(self.stopping),
@@ -218,6 +219,11 @@ class _Build:
                 self.stopped = str(stop)
         if self.stopped is None and not self.failed:
             self.writer.complete()
+
+    @property
+    def _folder(self) -> Path:
+        """For packed windows that wait."""
+        return self.writer.path.with_name(f"{self.writer.path.name}{PARTS_SUFFIX}")
 
     def _take(self, source: RecordingSource) -> None:
         header = self.writer.manifest.header
@@ -239,16 +245,14 @@ class _Build:
         self.done(source.name)
 
     def _take_packed(self, sources: list[RecordingSource], workers: int, memory_limit_bytes: int | None) -> None:
-        folder = self.writer.path.with_name(f"{self.writer.path.name}{PARTS_SUFFIX}")
-        files.remove(folder)
-        files.claim_folder(folder)
+        files.claim_folder(self._folder)
         try:
-            work = Work(self.windowing, self.writer.manifest.header, folder, memory_limit_bytes)
+            work = Work(self.windowing, self.writer.manifest.header, self._folder, memory_limit_bytes)
             for packed in packed_in_workers(sources, work, workers, self.stopping):
                 self._put(packed)
                 self.stopping.check()
         finally:
-            files.remove(folder)
+            files.remove(self._folder)
 
     def _put(self, packed: Packed) -> None:
         if isinstance(packed, StoppedRecording):

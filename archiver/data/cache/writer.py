@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -196,6 +197,8 @@ def claim(path: Path) -> int:
 
 def _begun(path: Path, header: CacheHeader) -> CacheManifest:
     require_codec(header.codec)
+    for left in path.parent.glob(f"{files.TEMPORARY_PREFIX}*-{glob.escape(path.name)}*"):
+        files.remove(left)  # of a process that was killed: this one has the lock
     journal.recover(path, manifest_path(path))
     found = read_manifest(path)
     if found is None:
