@@ -62,9 +62,9 @@ def build(  # noqa: PLR0917 - click names them
 
 def _build_all(plan: CachePlan, caches: dict, log: TimedLog, workers: int, memory_limit: int | None) -> int:  # type: ignore[type-arg]
     from archiver.archive.findings import printable
-    from archiver.cli.progress import DelayedBar
     from archiver.data.cache.building import build_cache
     from archiver.errors import ArchiverError
+    from archiver.progress import DelayedBar
 
     def say(line: str) -> None:
         for part in line.splitlines():
@@ -124,9 +124,9 @@ def verify(paths: tuple[Path, ...]) -> int:
       archiver cache verify caches/R1.h5
     """
     from archiver.archive.findings import printable
-    from archiver.cli.progress import DelayedBar
     from archiver.data.cache.verifying import verify_cache
     from archiver.errors import ArchiverError
+    from archiver.progress import DelayedBar
 
     caches = [found for path in paths for found in _caches_at(path)]
     errors: list[ArchiverError] = []

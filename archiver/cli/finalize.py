@@ -25,8 +25,8 @@ def command(path: Path, force: bool) -> None:
       archiver finalize runs/digits_cnn_base_models
     """
     from archiver.archive.run import Run
-    from archiver.cli.progress import DelayedBar
     from archiver.closing import close_unfinished
+    from archiver.progress import DelayedBar
 
     run = Run.open(path)
     was_sealed = run.seal_id is not None

@@ -38,8 +38,8 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
     """
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
-    from archiver.cli.progress import DelayedBar
     from archiver.errors import ArchiverError
+    from archiver.progress import DelayedBar
 
     archives = [found for path in paths for found in find_archives(path) or [path]]
     reports: list[VerifyReport] = []

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from archiver.data.feeding.splits import Selection, split_by_group
     from archiver.data.feeding.window_file import WindowFile, npy_windows
     from archiver.data.feeding.writing import write_window_file
+    from archiver.data.statistics.one_pass import ArrayStatistics, DataStatistics, data_statistics
     from archiver.data.views import ViewPredictions, predict_with_views
     from archiver.data.windows import ArrayWindows, Windows
 
 __all__ = [
+    "ArrayStatistics",
     "ArrayWindows",
     "Augmentation",
     "BandPowers",
@@ -44,6 +46,7 @@ __all__ = [
     "CacheStorage",
     "ChannelDropout",
     "ChannelMask",
+    "DataStatistics",
     "Event",
     "FeatureFile",
     "GaussianNoise",
@@ -66,6 +69,7 @@ __all__ = [
     "Windows",
     "array_batches",
     "build_cache",
+    "data_statistics",
     "edf_recording",
     "extract_features",
     "npy_windows",
@@ -77,6 +81,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArrayStatistics": "archiver.data.statistics.one_pass",
     "ArrayWindows": "archiver.data.windows",
     "Augmentation": "archiver.data.augmentation.augmentation",
     "BandPowers": "archiver.data.features.signals",
@@ -86,6 +91,7 @@ _HOMES = {
     "CacheStorage": "archiver.data.cache.building",
     "ChannelDropout": "archiver.data.augmentation.masks",
     "ChannelMask": "archiver.data.augmentation.masks",
+    "DataStatistics": "archiver.data.statistics.one_pass",
     "Event": "archiver.data.cache.recording",
     "FeatureFile": "archiver.data.features.files",
     "GaussianNoise": "archiver.data.augmentation.changes",
@@ -108,6 +114,7 @@ _HOMES = {
     "Windows": "archiver.data.windows",
     "array_batches": "archiver.data.batches",
     "build_cache": "archiver.data.cache.building",
+    "data_statistics": "archiver.data.statistics.one_pass",
     "edf_recording": "archiver.data.cache.edf",
     "extract_features": "archiver.data.features.extraction",
     "npy_windows": "archiver.data.feeding.window_file",

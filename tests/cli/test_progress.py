@@ -8,8 +8,8 @@ from tests.cli.terminals import PROGRAM, on_a_terminal
 
 SLOW = """
 import sys, time
-import archiver.cli.progress as progress
-from archiver.cli.progress import DelayedBar
+from archiver import progress
+from archiver.progress import DelayedBar
 progress.PATIENCE_SECONDS = float(sys.argv[1])
 with DelayedBar("checking", 2) as bar:
     bar.advance(1)
