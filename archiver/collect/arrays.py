@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -150,14 +150,24 @@ def describe_array(name: str, array: Array, also: Callable[[Array], None] | None
         array: of any dtype and shape, contiguous or not, in memory or mapped.
         also: called with each block of samples, in order, while it is in the cache.
     """
-    description = ArrayDescription(
-        name, array.dtype, with_fingerprint=True, capacity=max(1, min(array.size, SEGMENT_ELEMENTS))
-    )
-    for block in blocks(array):
+    return describe_blocks(name, array.dtype, array.shape, blocks(array), also)
+
+
+def describe_blocks(
+    name: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    parts: Iterable[Array],
+    also: Callable[[Array], None] | None = None,
+) -> ArrayPart:
+    """The same of an array that comes in blocks, as `blocks` makes them."""
+    capacity = max(1, min(math.prod(shape), SEGMENT_ELEMENTS))
+    description = ArrayDescription(name, dtype, with_fingerprint=True, capacity=capacity)
+    for block in parts:
         description.update(block)
         if also is not None:
             also(block)
-    return description.part(array.shape)
+    return description.part(shape)
 
 
 def blocks(array: Array) -> Iterator[Array]:

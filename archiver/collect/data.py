@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,9 @@ class WindowSource:
     batch_size: int
     inputs: tuple[tuple[str, tuple[int, ...], str], ...]
     """Name, shape with the windows first, and dtype of each input."""
+    blocks: Callable[[str], Iterator[NDArray[Any]]]
+    """The windows of an input as they are stored, in the order in which they are fed without shuffling: contiguous
+    blocks of whole windows, about a megabyte each."""
     labels: NDArray[Any] | None
     """Of these windows."""
     sample_weight: NDArray[Any] | None

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from archiver.collect.arrays import describe_array
-from archiver.collect.data import WindowSource, as_array, named_data
+from archiver.collect.data import as_array, named_data
 from archiver.collect.labels import class_distribution
 from archiver.collect.sameness import Mark
 from archiver.collect.samples import (
@@ -30,7 +29,6 @@ from archiver.records.dataset import (
     DatasetStats,
     DuplicatesPart,
     DuplicatesTable,
-    GroupsPart,
     SharedGroupsPart,
     SplitPart,
 )
@@ -96,45 +94,6 @@ def describe_arrays(
         else Unavailable(unavailable="there are no targets"),
     )
     return DescribedSplit(part, samples)
-
-
-MAXIMAL_GROUPS = 1000
-_ON_DISK = Unavailable(unavailable="windows on disk are not read in full for this")
-
-
-def describe_windows(type_name: str, source: WindowSource) -> DescribedSplit:
-    """Describe windows on disk by what they tell, their labels and weights in full. Statistics over the windows that
-    are had in one pass belong where `unread_array` stands here."""
-    beside = {"y": source.labels, "sample_weight": source.sample_weight}
-    inputs = [unread_array(name, _Spec(shape, dtype), _ON_DISK) for name, shape, dtype in source.inputs]
-    known = [describe_array(name, array) for name, array in beside.items() if array is not None]
-    without = Unavailable(unavailable="there are no targets")
-    part = SplitPart(
-        kind="windows",
-        type=type_name,
-        sample_count=source.sample_count,
-        batch_count=source.batch_count,
-        batch_size=source.batch_size,
-        samples_fingerprint=_ON_DISK,
-        arrays=(*inputs, *known),
-        classes=without if source.labels is None else {"y": class_distribution(source.labels)},
-        groups={kind: _groups(names) for kind, names in source.groups.items()},
-    )
-    return DescribedSplit(
-        part, _ON_DISK, groups={kind: frozenset(np.unique(names).tolist()) for kind, names in source.groups.items()}
-    )
-
-
-@dataclass(frozen=True)
-class _Spec:
-    shape: tuple[int, ...]
-    dtype: str
-
-
-def _groups(names: NDArray[np.str_]) -> GroupsPart:
-    found, counts = np.unique(names, return_counts=True)
-    shown = dict(zip(found[:MAXIMAL_GROUPS].tolist(), counts.tolist(), strict=False))
-    return GroupsPart(group_count=len(found), counts=shown, left_out_count=len(found) - len(shown))
 
 
 def _shared_groups(splits: Mapping[str, DescribedSplit]) -> dict[str, dict[str, dict[str, SharedGroupsPart]]]:

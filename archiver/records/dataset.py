@@ -13,6 +13,32 @@ DataKind = Literal["arrays", "array_batches", "windows", "tf_data", "pydataset",
 """`windows`: a data set of `archiver.data.window_batches`, which reads from disk."""
 
 
+class ChannelsPart(Part):
+    """Windows by channel, their second axis; each list has one number per channel, at most 1000."""
+
+    channel_count: Count
+    mean: tuple[Real, ...]
+    """Of the finite elements, in float64."""
+    standard_deviation: tuple[Real, ...]
+    """Of the finite elements, in float64, divided by n."""
+    minimum: tuple[Real, ...]
+    """Of the elements that are not NaN; Infinity without any."""
+    maximum: tuple[Real, ...]
+    """Of the elements that are not NaN; -Infinity without any."""
+    missing: tuple[Count, ...]
+    infinite: tuple[Count, ...]
+
+
+class QuantilesPart(Part):
+    """Quantiles of the finite elements: for a share s of n elements, the one of rank ceil(s n)."""
+
+    values: dict[str, Real]
+    """By share, such as `0.5`; NaN without elements."""
+    relative_error: Real
+    """By how much a value may differ from that element, relative to it: 0 for whole numbers of up to 16 bits, else
+    2**-10, as elements are counted by the upper 18 bits of their float32."""
+
+
 class ArrayPart(Part):
     """One array or tensor of a data set."""
 
@@ -36,6 +62,10 @@ class ArrayPart(Part):
     """Elements that are 0, as a share of all."""
     sha256: Sha256 | Unavailable
     """Of all bytes, little-endian, C order."""
+    channels: ChannelsPart | None = None
+    """Of windows that are read from disk."""
+    quantiles: QuantilesPart | None = None
+    """Of windows that are read from disk."""
 
 
 class ClassDistribution(Part):

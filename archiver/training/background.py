@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archiver.layout import ArchiveFile
+from archiver.progress import DelayedBar
 
 
 class Task:
@@ -85,7 +86,8 @@ class Job:
     """How long the end of training waits for it; None: as long as it takes."""
 
     def finish(self) -> None:
-        """Wait for the outcome and use it; raises what the task raised."""
-        outcome = self.task.result()
+        """Wait for the outcome, with a bar where it takes long, and use it; raises what the task raised."""
+        with DelayedBar(self.step):
+            outcome = self.task.result()
         if self.use is not None:
             self.use(outcome)

@@ -11,7 +11,8 @@ import keras
 from archiver.collect.data import ArraySource, WindowSource, named_arrays, named_data
 from archiver.collect.sameness import are_the_same, marks_of
 from archiver.collect.samples import MAXIMAL_SAMPLES
-from archiver.collect.splits import DescribedSplit, describe_arrays, describe_windows, unread_array
+from archiver.collect.splits import DescribedSplit, describe_arrays, unread_array
+from archiver.collect.window_splits import describe_windows
 from archiver.records.base import Unavailable
 from archiver.records.dataset import DataKind, SplitPart
 from archiver.storage.jsonable import qualified_name
@@ -90,7 +91,7 @@ def describe_split(
     """
     kind, source, windows = data_kind(x), source_of(x), windows_of(x)
     if windows is not None:
-        return describe_windows(qualified_name(type(x)), windows)
+        return describe_windows(qualified_name(type(x)), windows, maximal_samples=maximal_samples)
     data = (source.x, source.y, source.sample_weight) if source is not None else (x, y, sample_weight)
     marks = marks_of(named_data(data))
     same = next((name for name, split in (earlier or {}).items() if are_the_same(split.marks, marks)), None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from archiver.collect.arrays import BLOCK_BYTES
 from archiver.collect.data import WindowSource
 from archiver.data.feeding.feed import Feed, Shuffle, make_feed, split_of
 from archiver.errors import ArgumentError
@@ -96,8 +98,18 @@ def source_of_feed(feed: Feed, split: Mapping[str, Any] | None) -> WindowSource:
             (f"x/{name}" if name else "x", (len(numbers), *each.shape[1:]), str(each.dtype))
             for name, each in feed.inputs.items()
         ),
+        blocks=lambda name: _blocks(feed, name.removeprefix("x").removeprefix("/")),
         labels=None if feed.labels is None else feed.labels[numbers],
         sample_weight=None if feed.sample_weight is None else feed.sample_weight[numbers],
         groups={kind: names[numbers] for kind, names in groups.items() if len(names) == first.shape[0]},
         described={**feed.described(), "split": None if split is None else dict(split)},
     )
+
+
+def _blocks(feed: Feed, name: str) -> Iterator[NDArray[Any]]:
+    """The windows of an input, whatever changes them in training."""
+    windows, numbers = feed.inputs[name], feed.numbers
+    window_bytes = math.prod(windows.shape[1:]) * windows.dtype.itemsize
+    step = max(1, BLOCK_BYTES // max(1, window_bytes))
+    for begin in range(0, len(numbers), step):
+        yield windows.read(numbers[begin : begin + step])
