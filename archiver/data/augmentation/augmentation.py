@@ -40,6 +40,11 @@ class Augmentation:
         require_whole("seed", seed, 0, MAXIMAL_SEED)
         self.seed = int(seed)
 
+    @property
+    def changes_labels(self) -> bool:
+        """Whether an operation changes labels, as Mixing does."""
+        return any(type(each).change_labels is not Operation.change_labels for each in self.operations)
+
     def apply(self, batch: NDArray[Any], numbers: Any, epoch: int) -> NDArray[Any]:
         """The changed windows, a new array of the same shape and dtype.
 

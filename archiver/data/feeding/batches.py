@@ -46,7 +46,8 @@ def window_batches(
             the source.
         sample_weight: one finite weight per window of the source; needs labels.
         numbers: the windows to feed, such as a `Selection` of `split_by_group`; None: all.
-        augment: an object with `apply(windows, numbers, epoch)`, or for several inputs a dict of these by name.
+        augment: an `Augmentation`, or another object with `apply(windows, numbers, epoch)`; for several inputs a dict
+            of these by name. Where one mixes windows, the labels are mixed with those of its input; weights are not.
         drop_remainder: leave out the last batch when it is smaller.
         form: `"pydataset"` where one is wanted on TensorFlow too.
 

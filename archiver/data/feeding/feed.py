@@ -97,34 +97,45 @@ class Feed:
         """The batch as Keras takes it: `x`, `(x, y)` or `(x, y, sample_weight)`; a dict for several inputs."""
         numbers = self.batch_numbers(epoch, index)
         self.announce(epoch, index)
-        return self._assembled({name: self.read(name, numbers, epoch) for name in self.inputs}, numbers)
+        labels = None if self.labels is None else self.labels[numbers]
+        inputs: dict[str, NDArray[Any]] = {}
+        for name in self.inputs:
+            inputs[name], labels = self.read(name, numbers, epoch, labels)
+        return self._assembled(inputs, labels, numbers)
 
     def empty_batch(self) -> Any:
         """A batch of no windows: its structure, shapes and types."""
         inputs = {name: np.empty((0, *each.shape[1:]), each.dtype) for name, each in self.inputs.items()}
-        return self._assembled(inputs, np.arange(0))
+        return self._assembled(inputs, None if self.labels is None else self.labels[:0], np.arange(0))
 
-    def _assembled(self, inputs: dict[str, NDArray[Any]], numbers: NDArray[np.int64]) -> Any:
+    def _assembled(self, inputs: dict[str, NDArray[Any]], labels: Any, numbers: NDArray[np.int64]) -> Any:
         x = inputs.get("", inputs)
-        rest = [part[numbers] for part in (self.labels, self.sample_weight) if part is not None]
+        weights = None if self.sample_weight is None else self.sample_weight[numbers]
+        rest = [part for part in (labels, weights) if part is not None]
         return (x, *rest) if rest else x
 
-    def read(self, name: str, numbers: NDArray[np.int64], epoch: int) -> NDArray[Any]:
-        """The windows of an input, as they are fed.
+    def read(
+        self, name: str, numbers: NDArray[np.int64], epoch: int, labels: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """The windows of an input as they are fed, and the labels, which its augmentation may change too.
 
         Raises:
             DataError: the augmentation returned another shape or type.
         """
         windows = self.inputs[name].read(numbers)
         if name not in self.augment:
-            return windows
-        changed = self.augment[name].apply(windows, numbers, epoch)
+            return windows, labels
+        augment = self.augment[name]
+        if labels is not None and changes_labels(augment):
+            changed, labels = augment.apply_with_labels(windows, labels, numbers, epoch)  # type: ignore[attr-defined]
+        else:
+            changed = augment.apply(windows, numbers, epoch)
         if changed.shape != windows.shape or changed.dtype != windows.dtype:
             raise DataError(
                 f"Received {changed.dtype} windows of shape {changed.shape} from the augmentation of {name or 'x'!r}. "
                 f"Expected {windows.dtype}, {windows.shape}, as it was given them."
             )
-        return changed
+        return changed, labels
 
     def announce(self, epoch: int, index: int) -> None:
         """Where the batch begins a pool of blocks, have the kernel fetch this and the next one."""
@@ -155,6 +166,11 @@ class Feed:
             "sample_weights": self.sample_weight is not None,
             "augmentation": {name or "x": _augmentation(each) for name, each in self.augment.items()},
         }
+
+
+def changes_labels(augment: Augmentation) -> bool:
+    """Whether labels are given to it too: it has `changes_labels`, which is true, and `apply_with_labels`."""
+    return bool(getattr(augment, "changes_labels", False))
 
 
 def _augmentation(augment: Augmentation) -> Any:
@@ -196,6 +212,8 @@ def make_feed(
     weights = None if sample_weight is None else _weights(sample_weight, count)
     if weights is not None and rows is None:
         raise ArgumentError("Received sample_weight for windows without labels. Expected both.")
+    augmentations = _augmentations(augment, inputs)
+    _require_labels_that_mix([name for name, each in augmentations.items() if changes_labels(each)], rows)
     return Feed(
         inputs,
         rows,
@@ -206,7 +224,7 @@ def make_feed(
         shuffle=shuffle,
         block_size=block_size,
         drop_remainder=drop_remainder,
-        augment=_augmentations(augment, inputs),
+        augment=augmentations,
     )
 
 
@@ -277,6 +295,16 @@ def _augmentations(augment: Any, inputs: Mapping[str, Windows]) -> dict[str, Aug
             f"names of inputs: {list(inputs)}."
         )
     return named
+
+
+def _require_labels_that_mix(names: list[str], labels: NDArray[Any] | None) -> None:
+    if len(names) > 1:
+        raise ArgumentError(f"Received augment= that mixes labels for the inputs {names}. Expected it for one of them.")
+    if names and labels is not None and labels.dtype.kind != "f":
+        raise DataError(
+            f"Received labels of {labels.dtype} with an augmentation that mixes them. Expected float rows, such as "
+            "keras.utils.to_categorical makes; give them as labels=, and as Mixing(labels=)."
+        )
 
 
 def split_of(numbers: Any) -> Mapping[str, Any] | None:

@@ -1,5 +1,7 @@
 """Windows on disk: the same as arrays, in the order that (seed, epoch) says, and refused where they cannot be."""
 
+import hashlib
+
 import keras
 import numpy as np
 import pytest
@@ -242,6 +244,12 @@ def test_the_archive_says_what_was_fed(tmp_path, file, form, recwarn):
     assert part.class_counts == {str(label): int((labels == label).sum()) for label in (0, 1)}
     assert part.groups["subject"].group_count == 8
     assert stats.shared_groups["train"]["validation"]["subject"].count == 1
+    fed = file.read(split["train"].numbers).astype("float64")
+    assert part.arrays[0].sha256 == hashlib.sha256(file.read(split["train"].numbers)).hexdigest()
+    assert part.arrays[0].mean == pytest.approx(fed.mean(), rel=1e-12)
+    assert part.arrays[0].channels.standard_deviation == pytest.approx(fed.std(axis=(0, 2)), rel=1e-9)
+    assert part.arrays[0].quantiles.values["0.5"] == pytest.approx(np.median(fed), rel=0.2)
+    assert stats.duplicates.between["train"]["validation"].count == 1
     told = archive.run.read(archiver.layout.PREPROCESSING).data_sets
     assert told["train"]["split"]["by"] == "subject"
     assert told["train"]["augmentation"] == {"x": {"kind": "nothing"}}
