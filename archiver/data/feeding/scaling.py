@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archiver.data.feeding.buffers import BUFFERS
 from archiver.errors import ArgumentError, DataError
 
 FloatArray = NDArray[np.float32]
@@ -27,7 +28,8 @@ class Scaling:
 
     def applied(self, stored: NDArray[Any]) -> FloatArray:
         """The values, float32: first multiplied, then added to, each step rounded."""
-        values: FloatArray = np.multiply(stored, self.scale, dtype=np.float32)
+        values: FloatArray = BUFFERS.array(stored.shape, np.dtype(np.float32))
+        np.multiply(stored, self.scale, out=values, dtype=np.float32)
         if self.has_offset:
             values += self.offset
         return values

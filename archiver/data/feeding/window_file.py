@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archiver.data.feeding.buffers import BUFFERS
 from archiver.data.feeding.scaling import Scaling
 from archiver.data.feeding.window_header import WindowHeader, read_header
 from archiver.data.windows import NO_GROUPS
@@ -112,7 +113,7 @@ class RawWindows:
     def read_stored(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The same as it lies in the file, without scale and offset."""
         numbers = checked_numbers(numbers, self.shape[0])
-        stored = np.empty((len(numbers), *self.shape[1:]), self.stored_dtype)
+        stored = BUFFERS.array((len(numbers), *self.shape[1:]), self.stored_dtype)
         if stored.size:
             raw: Any = stored.reshape(-1).view(np.uint8)
             view, size = memoryview(raw), self._window_bytes
