@@ -41,3 +41,25 @@ def test_an_example_runs(tmp_path, script, run, phases, headline):
     shown = EXAMPLES.parent / "docs" / "reports" / script.removesuffix(".py") / "README.md"
     assert outline(shown) == outline(found.path_of(layout.README)), "`make reports` writes the shown ones anew"
     assert (shown.parent / "figures").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("script", "run", "said"),
+    [
+        ("eeg_windows.py", "eeg_cnn_windows", "COMPLETE: 4 recordings, 160 windows"),
+        ("motion_windows.py", "motion_two_inputs_augmented", "test accuracy over 5 views: "),
+    ],
+)
+def test_an_example_of_data_on_disk_runs(tmp_path, script, run, said):
+    folders = ["--root", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
+    command = [sys.executable, str(EXAMPLES / script), *folders, "--epochs", "3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert said in done.stdout
+    found = archiver.Run.open(tmp_path / "runs" / f"{run}_models")
+    archiver.verify(found.path, deep=True).raise_for_findings()
+    stats = found.read(layout.DATASET_STATS)
+    assert {part.kind for part in stats.splits.values()} == {"windows"}
+    assert stats.shared_groups["train"]["validation"]["subject"].count == 0
+    assert found.read(layout.PREPROCESSING).data_sets["train"]["split"]["by"] == "subject"
+    assert found.read(layout.RESULTS).test.metrics["accuracy"] > 0.4
