@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from archiver import errors
+import archiver
+from archiver import errors, layout
 from archiver.cli.main import COMMANDS, LazyGroup
+from archiver.data.cache.plan_file import PlanFile, read_plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,6 +34,34 @@ def test_use_md_runs_from_top_to_bottom(tmp_path):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
         "first_models", "folds-2_models", "folds_models", "ordered_models", "sourced_models",
     ]  # fmt: skip
+
+
+def test_data_md_runs_from_top_to_bottom(tmp_path):
+    code = blocks(ROOT / "docs" / "data.md", "python")
+    assert len(code) >= 7
+    result = run_python("\n".join(code), tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "COMPLETE: 6 recordings, 174 windows in windows.h5" in result.stdout
+    told = archiver.Run.open(tmp_path / "runs" / "on_disk_models").read(layout.PREPROCESSING).data_sets
+    assert told["train"]["split"]["by"] == "subject"
+
+
+def test_the_plan_in_data_md_is_one(tmp_path):
+    (plan,) = blocks(ROOT / "docs" / "data.md", "toml")
+    (tmp_path / "R1").mkdir()
+    (tmp_path / "R1" / "sub-1.edf").touch()
+    (tmp_path / "plain.toml").write_text(plan)
+    assert read_plan(tmp_path / "plain.toml").caches().keys() == {tmp_path / "caches" / "R1.h5"}
+    # With all that stands there as a comment, and without what that replaces.
+    text = re.sub(r"^(stride_seconds|values) =.*$", "", plan, flags=re.MULTILINE)
+    text = re.sub(r"^# (?=\w+ =)", "", text, flags=re.MULTILINE).replace("[storage]", '[storage]\nvalues = "float32"')
+    (tmp_path / "participants.tsv").write_text("subject\tdiagnosis\nsub-1\tnone\n")
+    (tmp_path / "all.toml").write_text(text)
+    found = read_plan(tmp_path / "all.toml")
+    assert (found.windowing.events, found.storage.scale) == ({"open": 0, "closed": 1}, 0.1)
+    for table, model in PlanFile.model_fields.items():
+        for key in getattr(model.annotation, "model_fields", {}):
+            assert re.search(rf"^{key} =", text + plan, re.MULTILINE), f"{table}.{key} is not in the documentation"
 
 
 def test_the_readme_snippet_runs(tmp_path):
