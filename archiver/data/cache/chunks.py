@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from archiver.data.cache.codecs import filter_arguments
 
+PACKED_BYTES = 4 << 20
+"""Packed at a time: what stays in the caches is packed half as fast again."""
 Chunk = tuple[int, bytes]
 """Which filters were left out (a bit for each), and the packed bytes."""
 
@@ -24,12 +26,16 @@ def pack(windows: NDArray[Any], codec: str) -> list[Chunk]:
     Raises:
         MissingExtraError: the codec needs hdf5plugin, which is not installed.
     """
-    import h5py
-
-    if not len(windows):
-        return []
     if codec == "none":
         return [(0, window.tobytes()) for window in windows]
+    step = max(1, PACKED_BYTES // max(1, windows[:1].nbytes))
+    parts = (windows[begin : begin + step] for begin in range(0, len(windows), step))
+    return [chunk for part in parts for chunk in _pack(part, codec)]
+
+
+def _pack(windows: NDArray[Any], codec: str) -> list[Chunk]:
+    import h5py
+
     zeros = (0,) * (windows.ndim - 1)
     with h5py.File("chunks", "w", driver="core", backing_store=False) as file:
         dataset = file.create_dataset(

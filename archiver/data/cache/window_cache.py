@@ -16,6 +16,7 @@ from archiver.data.cache.codecs import PLUGIN_CODECS, require_codec, require_plu
 from archiver.data.cache.columns import column_paths, read_column
 from archiver.data.cache.records import CacheHeader, CacheItem, CacheManifest, manifest_path, read_manifest
 from archiver.data.cache.writer import CacheWriter, claim
+from archiver.data.feeding.buffers import BUFFERS
 from archiver.data.feeding.scaling import Scaling, scaling_of
 from archiver.data.feeding.window_file import checked_numbers, runs
 from archiver.errors import ArgumentError, DamagedFileError, NotAnArchiveError, RunStateError
@@ -126,7 +127,8 @@ class WindowCache:
         own = items[numbers]
         if not len(own) or (own == own[0]).all():
             return Scaling(scales[own[0]], offsets[own[0]]).applied(stored) if len(own) else stored.astype(self.dtype)
-        values: NDArray[np.float32] = np.multiply(stored, scales[own], dtype=np.float32)
+        values: NDArray[np.float32] = BUFFERS.array(stored.shape, np.dtype(np.float32))
+        np.multiply(stored, scales[own], out=values, dtype=np.float32)
         if offsets.any():
             values += offsets[own]
         return values
@@ -137,7 +139,7 @@ class WindowCache:
 
         numbers = checked_numbers(numbers, self.shape[0])
         shape = self.manifest.header.window_shape
-        stored = np.empty((len(numbers), *shape), self._windows.dtype)
+        stored = BUFFERS.array((len(numbers), *shape), np.dtype(self.manifest.header.stored_dtype))
         zeros, space = (0,) * len(shape), self._windows.id.get_space()
         for begin, end in runs(numbers):
             size = (end - begin, *shape)
