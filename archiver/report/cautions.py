@@ -18,6 +18,7 @@ WEAK_CLASS_GAP = 0.1
 """By how much a class's recall lies below the mean recall of all classes for a caution."""
 IMBALANCE = 10.0
 """Samples of the largest class by those of the smallest, from which on a caution is due."""
+SHOWN_GROUPS = 3
 
 
 def cautions(run: Run, records: dict[str, Any]) -> list[Safe]:
@@ -25,6 +26,7 @@ def cautions(run: Run, records: dict[str, Any]) -> list[Safe]:
     results, data = records["results"], records["dataset_stats"]
     found = [
         *_of_results(results),
+        *_of_shared_groups(data),
         *_of_duplicates(data),
         *_of_values(data),
         *_of_scores(results, data, records["test_scores"]),
@@ -64,6 +66,20 @@ def _of_duplicates(data: Any) -> Iterator[str]:
         conflicts = known(known(found, None) and found.conflicting_count, 0)
         if conflicts:
             yield f"{_split(split)}: {counted(conflicts, 'input')} with more than one label"
+
+
+def _of_shared_groups(data: Any) -> Iterator[str]:
+    for first, others in data.shared_groups.items() if data is not None else ():
+        for second, kinds in others.items():
+            for kind, found in kinds.items():
+                if found.count:
+                    names = ", ".join(markdown_text(name, 40) for name in found.first[:SHOWN_GROUPS])
+                    more = ", ..." if found.count > SHOWN_GROUPS else ""
+                    what = "group" if found.count == 1 else "groups"
+                    stand = "stands" if found.count == 1 else "stand"
+                    where = f"in {_split(first)} and in {_split(second)}"
+                    kind_of = markdown_text(kind, 40)
+                    yield f"**{found.count:,} {what} of the kind {kind_of}** {stand} {where}: {names}{more}"
 
 
 def _split(name: str) -> str:

@@ -11,6 +11,7 @@ from archiver.report import tables
 from archiver.report.captions import figures
 from archiver.report.card import front_matter
 from archiver.report.cautions import cautions
+from archiver.report.feed_table import feed_table
 from archiver.report.folding import fold
 from archiver.report.headline import headline
 from archiver.report.markdown import Safe
@@ -74,6 +75,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "data_source": pairs(stats.source if stats is not None else None),
         "source_files": source_table(stats),
         "preprocessing_given": pairs(records["preprocessing"].description if records["preprocessing"] else None),
+        "feeds": feed_table(records["preprocessing"], stats),
         "preprocessing_layers": tables.preprocessing_table(records["preprocessing"]),
         "model_facts": tables.model_facts(records),
         "layers": tables.layer_table(records),

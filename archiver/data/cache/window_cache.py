@@ -141,11 +141,14 @@ class WindowCache:
         shape = self.manifest.header.window_shape
         stored = BUFFERS.array((len(numbers), *shape), np.dtype(self.manifest.header.stored_dtype))
         zeros, space = (0,) * len(shape), self._windows.id.get_space()
+        stored_type, target = h5py.h5t.py_create(stored.dtype), None
         for begin, end in runs(numbers):
             size = (end - begin, *shape)
             space.select_hyperslab((int(numbers[begin]), *zeros), size)
+            if target is None or target.shape != size:  # making one takes as long as unpacking a window
+                target = h5py.h5s.create_simple(size)
             try:
-                self._windows.id.read(h5py.h5s.create_simple(size), space, stored[begin:end])
+                self._windows.id.read(target, space, stored[begin:end], stored_type)
             except (OSError, RuntimeError, ValueError) as error:
                 raise DamagedFileError(
                     f"{self.path}: windows {numbers[begin]} to {numbers[end - 1]} cannot be read ({error}). Check it: "
