@@ -77,6 +77,8 @@ def write_window_file(
     """
     windows, place = as_windows(source), Path(path)
     target = _target(windows, place, scale, offset, dtype=dtype, maximal_error=maximal_error)
+    if os.path.lexists(place) and not os.path.lexists(header_path(place)) and _note_path(target).exists():
+        files.rename(place, target.partial)  # it was killed before it wrote the header
     if os.path.lexists(header_path(place)) or os.path.lexists(place):
         raise ArgumentError(f"Received path={str(place)!r}, which is there. Open it as WindowFile, or remove it.")
     extras = extras_of(windows.labels, windows.groups)
@@ -164,6 +166,7 @@ def _append(windows: Windows, target: _Target, identity: str) -> tuple[int, floa
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
+    _write_note(target, replace(note, blake3=digest.hexdigest()))
     return note.done, note.error, digest.hexdigest()
 
 
