@@ -7,6 +7,7 @@ the windows with the source: what does not agree is written again.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from dataclasses import dataclass, replace
@@ -95,6 +96,8 @@ def write_window_file(
         header_path(place)
     )
     files.remove(_note_path(target))
+    for left in place.parent.glob(f"{files.TEMPORARY_PREFIX}*-{glob.escape(place.name)}*"):
+        files.remove(left)  # of a process that was killed
     return WindowFile(place)
 
 

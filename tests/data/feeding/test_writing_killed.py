@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from archiver.data import ArrayWindows, WindowFile, write_window_file
+from archiver.data.feeding.window_header import WindowHeader
+from archiver.errors import ArgumentError
 
 KILLS = 100 if os.environ.get("ARCHIVER_STRESS") else 3
 SCRIPT = """
@@ -46,7 +48,7 @@ def test_killed_at_random_moments_the_file_is_that_of_an_undisturbed_write(tmp_p
         folder = tmp_path / str(rounds)
         folder.mkdir()
         rounds += 1
-        while not (folder / "w").exists():
+        while not (folder / "w.json").exists():
             process = start(folder / "w")
             try:
                 process.wait(chance.uniform(0, 0.25) if kills < KILLS else None)
@@ -54,10 +56,19 @@ def test_killed_at_random_moments_the_file_is_that_of_an_undisturbed_write(tmp_p
                 process.kill()
                 kills += 1
             process.communicate()
-        try:
-            found = WindowFile(folder / "w")
-        except Exception:
-            (folder / "w").unlink()
-            found = write_window_file(source, folder / "w")
-        assert np.array_equal(found.read(np.arange(300)), x)
+        assert np.array_equal(WindowFile(folder / "w").read(np.arange(300)), x)
+        for left in folder.glob("*.partial*"):  # killed behind the header
+            left.unlink()
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+
+
+def test_killed_between_the_file_and_its_header_it_goes_on(tmp_path, monkeypatch):
+    source = ArrayWindows(np.arange(60).reshape(10, 2, 3))
+    monkeypatch.setattr(WindowHeader, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_window_file(source, tmp_path / "w")
+    monkeypatch.undo()
+    assert (tmp_path / "w").exists()
+    assert np.array_equal(write_window_file(source, tmp_path / "w").read(np.arange(10)), source.read(np.arange(10)))
+    with pytest.raises(ArgumentError, match="which is there"):
+        write_window_file(source, tmp_path / "w")
