@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from archiver.cli.launched import TimedLog
     from archiver.data.cache.building import BuildResult
     from archiver.data.cache.plan import CachePlan
+    from archiver.data.cache.recording import RecordingSource
 
 
 @click.group("cache")
@@ -53,14 +54,22 @@ def build(  # noqa: PLR0917 - click names them
 
     found = read_plan(plan)
     caches = found.caches([name.strip() for name in groups.split(",") if name.strip()], is_mini=mini)
+    belonging = {path: [source.name for source in sources] for path, sources in found.caches(is_mini=mini).items()}
     log = TimedLog(log_path(logs or next(iter(caches)).parent / "logs", "cache-build"))
     try:
-        return _build_all(found, caches, log, workers, memory_limit)
+        return _build_all(found, caches, belonging, log, workers, memory_limit)
     finally:
         log.close()
 
 
-def _build_all(plan: CachePlan, caches: dict, log: TimedLog, workers: int, memory_limit: int | None) -> int:  # type: ignore[type-arg]
+def _build_all(  # noqa: PLR0917 - what the command was given
+    plan: CachePlan,
+    caches: dict[Path, list[RecordingSource]],
+    belonging: dict[Path, list[str]],
+    log: TimedLog,
+    workers: int,
+    memory_limit: int | None,
+) -> int:
     from archiver.archive.findings import printable
     from archiver.data.cache.building import build_cache
     from archiver.errors import ArchiverError
@@ -85,21 +94,32 @@ def _build_all(plan: CachePlan, caches: dict, log: TimedLog, workers: int, memor
                     workers=workers,
                     memory_limit_bytes=memory_limit,
                     description=plan.description,
+                    others=belonging[path],
                     on_line=say,
                     on_item=lambda _name: bar.advance(),
                 )
             except ArchiverError as error:
-                say(f"STOPPED: {path}: {error}")
+                log.write(f"STOPPED: {printable(str(error))}".encode(errors="replace"))  # the command's end shows it
+                _tell(results, log)
                 raise
             results.append(result)
             if result.stopped is not None:
                 break
+    _tell(results, log)
+    log.write(f"after {time.monotonic() - began:.1f} s".encode())
+    return _exit_code(results)
+
+
+def _tell(results: list[BuildResult], log: TimedLog) -> None:
+    """The final lines."""
+    from archiver.archive.findings import printable
+
     lines = [result.final_line() for result in results]
+    if any(result.failed or result.stopped for result in results):
+        click.echo(f"log: {printable(str(log.path))}", err=True)
     for line in lines:
         click.echo(printable(line))
         log.write(line.encode(errors="replace"))
-    log.write(f"after {time.monotonic() - began:.1f} s".encode())
-    return _exit_code(results)
 
 
 def _exit_code(results: list[BuildResult]) -> int:
@@ -108,7 +128,7 @@ def _exit_code(results: list[BuildResult]) -> int:
     last = results[-1]
     if last.stopped is not None:
         return MemoryLimitError.exit_code if last.is_memory else RunStateError.exit_code
-    return 0 if all(result.is_complete for result in results) else 1
+    return 1 if any(result.failed for result in results) else 0
 
 
 @command.command("verify")
@@ -138,7 +158,13 @@ def verify(paths: tuple[Path, ...]) -> int:
             except ArchiverError as error:
                 errors.append(error)
                 continue
-            state = "whole" if report.is_whole else "DAMAGED" if report.findings else "NOT COMPLETE"
+            state = (
+                "whole"
+                if report.is_whole
+                else "DAMAGED"
+                if report.findings
+                else "NOT COMPLETE (build it again to go on)"
+            )
             there = f"{report.item_count} items, {report.window_count:,} windows"
             click.echo("\n".join(map(printable, [f"{path}: {state}, {there}", *_shown(report.findings)])))
             all_whole = all_whole and report.is_whole

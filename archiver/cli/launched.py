@@ -73,6 +73,7 @@ class TimedLog:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.trouble: str | None = None
         self._rest = b""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)

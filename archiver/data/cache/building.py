@@ -73,6 +73,7 @@ class BuildResult:
         item_count: recordings that are in it.
         window_count: windows that are in it.
         failed: recordings that could not be taken, with the reasons; the next build tries them again.
+        left: recordings that belong to it and are neither in it nor were given.
         stopped: why it stopped before its end; None: it did not.
         is_memory: whether it stopped because memory would have run out.
     """
@@ -81,22 +82,28 @@ class BuildResult:
     item_count: int = 0
     window_count: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
     stopped: str | None = None
     is_memory: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Whether every recording is in it."""
-        return self.stopped is None and not self.failed
+        return self.stopped is None and not self.failed and not self.left
 
     def final_line(self) -> str:
-        """`COMPLETE` with what is there, or where it stopped."""
+        """`COMPLETE` with what is there, `PART` where not all was asked for, or where it stopped."""
         there = f"{self.item_count} recordings, {self.window_count:,} windows in {self.path}"
         if self.stopped is not None:
             return f"STOPPED ({self.stopped}): {there}; run it again to go on"
         if self.failed:
             names = ", ".join(list(self.failed)[:5]) + (", ..." if len(self.failed) > 5 else "")  # noqa: PLR2004
-            return f"NOT COMPLETE: {there}; {len(self.failed)} could not be taken: {names}"
+            return (
+                f"NOT COMPLETE: {there}; {len(self.failed)} could not be taken: {names}; mend these or leave them out "
+                "of the plan, and run it again"
+            )
+        if self.left:
+            return f"PART: {there}; {len(self.left)} more belong to it; build them too to complete it"
         return f"COMPLETE: {there}"
 
 
@@ -109,6 +116,7 @@ def build_cache(
     workers: int = 1,
     memory_limit_bytes: int | None = None,
     description: Mapping[str, Any] | None = None,
+    others: Iterable[str] = (),
     on_line: OnText | None = None,
     on_item: OnText | None = None,
 ) -> BuildResult:
@@ -125,6 +133,8 @@ def build_cache(
         workers: processes that cut and pack.
         memory_limit_bytes: of anonymous memory of each process; None: 85 % of what there is, containers included.
         description: what an archive should know.
+        others: names of recordings that belong to the cache too, but are left to another call: it is not completed
+            without them.
         on_line: told what happens, a line each.
         on_item: told the name of each recording that is done with.
 
@@ -141,7 +151,7 @@ def build_cache(
     described = {"windowing": windowing.described(), **(description or {})}
     shape = _window_shape(place, sources, windowing)
     with kept.create(place, shape, described) as writer:
-        build = _Build(writer, windowing, on_line or _nothing, on_item or _nothing)
+        build = _Build(writer, windowing, on_line or _nothing, on_item or _nothing, tuple(others))
         left = build.left(sources)
         if writer.manifest.complete is None:
             build.run(left, workers, memory_limit_bytes)
@@ -181,8 +191,10 @@ def _window_shape(path: Path, sources: list[RecordingSource], windowing: Windowi
 class _Build:
     """Puts recordings into a cache."""
 
-    def __init__(self, writer: CacheWriter, windowing: Windowing, say: OnText, done: OnText) -> None:
-        self.writer, self.windowing, self.say, self.done = writer, windowing, say, done
+    def __init__(
+        self, writer: CacheWriter, windowing: Windowing, say: OnText, done: OnText, others: tuple[str, ...]
+    ) -> None:
+        self.writer, self.windowing, self.say, self.done, self.others = writer, windowing, say, done, others
         self.failed: dict[str, str] = {}
         self.stopped: str | None = None
         self.stopping = Stopping()
@@ -217,13 +229,16 @@ class _Build:
                     self._take_packed(sources, workers, memory_limit_bytes)
             except Stopped as stop:
                 self.stopped = str(stop)
-        if self.stopped is None and not self.failed:
+        if self.stopped is None and not self.failed and not self._still_left():
             self.writer.complete()
 
     @property
     def _folder(self) -> Path:
         """For packed windows that wait."""
         return self.writer.path.with_name(f"{self.writer.path.name}{PARTS_SUFFIX}")
+
+    def _still_left(self) -> tuple[str, ...]:
+        return tuple(name for name in self.others if name not in self.writer and name not in self.failed)
 
     def _take(self, source: RecordingSource) -> None:
         header = self.writer.manifest.header
@@ -296,7 +311,13 @@ class _Build:
         manifest = self.writer.manifest
         is_memory = self.stopped is not None and self.stopping.is_memory
         return BuildResult(
-            self.writer.path, len(manifest.items), manifest.window_count, self.failed, self.stopped, is_memory
+            self.writer.path,
+            len(manifest.items),
+            manifest.window_count,
+            self.failed,
+            self._still_left(),
+            self.stopped,
+            is_memory,
         )
 
 

@@ -124,9 +124,39 @@ def _reader(path: Path) -> Any:
         import pyedflib
     except ImportError as error:
         raise MissingExtraError('EDF files need pyedflib: pip install "keras-archiver[edf]".') from error
-    with explained("read", path):
-        path.open("rb").close()
+    _require_whole(path)
     try:
         return pyedflib.EdfReader(str(path))
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read as EDF or BDF: {str(error).splitlines()[0]}") from error
+
+
+HEADER_BYTES = 256
+"""Of the file, and again of each signal."""
+
+
+def _require_whole(path: Path) -> None:
+    """Compare the size with the header's: pyedflib says little of a file that was cut short, and prints it itself.
+
+    Raises:
+        DamagedFileError: the file is shorter than its header says.
+        StorageError: the file system refused.
+    """
+    with explained("read", path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(HEADER_BYTES)
+        try:
+            header_bytes, records, signals = int(head[184:192]), int(head[236:244]), int(head[252:256])
+            file.seek(HEADER_BYTES + 216 * signals)  # behind the other fields of each signal
+            counts = [int(file.read(8)) for _ in range(signals)]
+        except ValueError:
+            if size < HEADER_BYTES:
+                raise DamagedFileError(
+                    f"{path} cannot be read as EDF or BDF: it has {size} bytes. Expected at least {HEADER_BYTES}."
+                ) from None
+            return  # pyedflib says what is wrong with the header
+    expected = header_bytes + records * sum(counts) * (3 if head[:1] == b"\xff" else 2)
+    if size < expected:
+        raise DamagedFileError(
+            f"{path} has {size:,} bytes. Expected {expected:,}, as its header says: it was cut short. Copy it again."
+        )

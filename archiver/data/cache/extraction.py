@@ -147,6 +147,12 @@ def _begins(
         return begins, np.broadcast_to(np.asarray(recording.label), (len(begins), *np.shape(recording.label)))
     rate, wanted = recording.sampling_rate_hz, windowing.events
     chosen = [event for event in recording.events if event.label in wanted]
+    if not chosen:
+        has = ", ".join(map(repr, sorted({event.label for event in recording.events})[:20])) or "none"
+        raise DataError(
+            f"Received a recording without the events {', '.join(map(repr, wanted))}. It has {has}. Expected at least "
+            "one of the wanted: correct their names, or leave the recording out."
+        )
     onsets = [round((event.onset_seconds + windowing.begin_seconds) * rate) for event in chosen]
     inside = [0 <= onset <= count - length for onset in onsets]
     skipped.events_beyond_the_end += inside.count(False)

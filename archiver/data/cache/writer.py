@@ -204,7 +204,12 @@ def _begun(path: Path, header: CacheHeader) -> CacheManifest:
     if found is None:
         return _begin(path, header)
     _require_same(found.header, header, path)
-    size = path.stat().st_size if path.exists() else 0
+    if not path.exists():
+        raise DamagedFileError(
+            f"{path} is missing, of which {manifest_path(path).name} tells. Put it back, or remove the manifest and "
+            "build it again."
+        )
+    size = path.stat().st_size
     if size < found.size_bytes:
         raise DamagedFileError(
             f"{path} has {size:,} bytes. Expected {found.size_bytes:,}: it was cut short. Remove it and "

@@ -68,6 +68,12 @@ def test_windows_at_events(tmp_path):
     assert np.array_equal(cache.read(np.array([2]))[0], signal[[2, 0], 550:750] * np.float32(0.25))
 
 
+def test_events_that_a_recording_does_not_have_are_named(tmp_path):
+    result = build_cache(tmp_path / "a.h5", [recording(0)], Windowing(200, events={"closed": 1}), EXACT)
+    assert not result.is_complete
+    assert re.search("without the events 'closed'. It has 'go', 'stop'", result.failed["recording-0"])
+
+
 def test_from_memory_maps_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr("archiver.data.cache.extraction.PIECE_BYTES", 5000)
     values = np.memmap(tmp_path / "signal", "float32", "w+", shape=(2, 5000))
