@@ -55,10 +55,11 @@ def test_the_plan_in_data_md_is_one(tmp_path):
     # With all that stands there as a comment, and without what that replaces.
     text = re.sub(r"^(stride_seconds|values) =.*$", "", plan, flags=re.MULTILINE)
     text = re.sub(r"^# (?=\w+ =)", "", text, flags=re.MULTILINE).replace("[storage]", '[storage]\nvalues = "float32"')
-    (tmp_path / "participants.tsv").write_text("subject\tdiagnosis\nsub-1\tnone\n")
+    (tmp_path / "participants.tsv").write_text("subject\tdiagnosis\nsub-1\t1\nsub-2\t0\n")
     (tmp_path / "all.toml").write_text(text)
     found = read_plan(tmp_path / "all.toml")
     assert (found.windowing.events, found.storage.scale) == ({"open": 0, "closed": 1}, 0.1)
+    assert found.recordings[0].open.label == 1
     for table, model in PlanFile.model_fields.items():
         for key in getattr(model.annotation, "model_fields", {}):
             assert re.search(rf"^{key} =", text + plan, re.MULTILINE), f"{table}.{key} is not in the documentation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import runpy
@@ -196,9 +197,19 @@ def _source(
                 f"{path}#/recordings/table: received no {found.table_label} of {found.table_key} {key!r}. "
                 f"Expected one, for {relative}."
             )
+        label = _as_number(label, [row.get(found.table_label, "") for row in rows.values()])
     name = relative.with_suffix("").as_posix()
     groups = {"recording": place.stem, **groups}
     return RecordingSource(name, OpenEdf(place, name, label, groups), groups)
+
+
+def _as_number(label: str, column: list[str]) -> Any:
+    """A label of a column of numbers as a number: whole where all of them are."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            numbers = dict(zip(column, map(kind, column), strict=True))
+            return numbers[label]
+    return label
 
 
 def _groups(relative: Path, expression: str | None, path: Path) -> dict[str, str]:
