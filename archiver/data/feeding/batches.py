@@ -30,9 +30,9 @@ def window_batches(
 ) -> Any:
     """The fastest seeded data set of windows that the backend has: tf.data on TensorFlow, else a PyDataset.
 
-    Only the windows of a few batches are in memory at a time. The order of an epoch depends on `seed` and on how often
-    the data set was begun before, from 0: once per epoch of `fit`, and once before the first where Keras builds the
-    model with a batch. A run that was cut off goes on where it was, without reading the epochs before.
+    Only the windows of a few batches are in memory at a time. The order of an epoch, and what `augment` does in it,
+    depend on `seed` and on the number of the pass, from 0: a PyDataset ends a pass with each epoch of `fit`; a tf.data
+    pipeline begins one with each, and one before the first where Keras has to build the model with a batch. A run that was cut off goes on where it was, without reading the epochs before.
 
     Args:
         source: windows or an array, shape (windows, ...); a list of these, read as one; or a dict of either by the
