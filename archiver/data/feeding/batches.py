@@ -32,7 +32,8 @@ def window_batches(
 
     Only the windows of a few batches are in memory at a time. The order of an epoch, and what `augment` does in it,
     depend on `seed` and on the number of the pass, from 0: a PyDataset ends a pass with each epoch of `fit`; a tf.data
-    pipeline begins one with each, and one before the first where Keras has to build the model with a batch. A run that was cut off goes on where it was, without reading the epochs before.
+    pipeline begins one with each, and one before the first where Keras has to build the model with a batch. A run that
+    was cut off goes on where it was, without reading the epochs before.
 
     Args:
         source: windows or an array, shape (windows, ...); a list of these, read as one; or a dict of either by the
