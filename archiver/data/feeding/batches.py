@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -100,7 +101,7 @@ def source_of_feed(feed: Feed, split: Mapping[str, Any] | None) -> WindowSource:
             (f"x/{name}" if name else "x", (len(numbers), *each.shape[1:]), str(each.dtype))
             for name, each in feed.inputs.items()
         ),
-        blocks=lambda name: _blocks(feed, name.removeprefix("x").removeprefix("/")),
+        blocks=functools.partial(_blocks, feed),
         labels=None if feed.labels is None else feed.labels[numbers],
         sample_weight=None if feed.sample_weight is None else feed.sample_weight[numbers],
         groups={kind: names[numbers] for kind, names in groups.items() if len(names) == first.shape[0]},
@@ -110,7 +111,7 @@ def source_of_feed(feed: Feed, split: Mapping[str, Any] | None) -> WindowSource:
 
 def _blocks(feed: Feed, name: str) -> Iterator[NDArray[Any]]:
     """The windows of an input, whatever changes them in training."""
-    windows, numbers = feed.inputs[name], feed.numbers
+    windows, numbers = feed.inputs[name.removeprefix("x").removeprefix("/")], feed.numbers
     window_bytes = math.prod(windows.shape[1:]) * windows.dtype.itemsize
     step = max(1, BLOCK_BYTES // max(1, window_bytes))
     for begin in range(0, len(numbers), step):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,22 @@ ALIGNMENT_BYTES = 64
 MINIMAL_BYTES = 1 << 17
 """Smaller ones malloc has at hand."""
 KEPT_BYTES = 48 << 20
-_OWN_REFERENCES = 3
-"""To an owner that nobody uses: the list's, the loop's, and the argument's of `getrefcount`."""
+
+
+def _references(owners: list[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Each owner, and how many references to it are seen here, its list's and this loop's among them."""
+    for owner in owners:
+        yield owner, sys.getrefcount(owner)
+
+
+def _of_nobody() -> int:
+    """How many are seen of an owner that nobody uses; Python's versions differ."""
+    for _owner, count in _references([np.empty(1, np.uint8)]):
+        return count
+    raise AssertionError
+
+
+_OWN_REFERENCES = _of_nobody()
 
 
 class Buffers:
@@ -54,8 +69,8 @@ class Buffers:
 
     def _unused(self, size: int) -> NDArray[np.uint8] | None:
         needed = size + ALIGNMENT_BYTES
-        for owner in self._owners:
-            if needed <= owner.nbytes <= 2 * needed and sys.getrefcount(owner) == _OWN_REFERENCES:
+        for owner, count in _references(self._owners):
+            if needed <= owner.nbytes <= 2 * needed and count == _OWN_REFERENCES:
                 return owner
         return None
 

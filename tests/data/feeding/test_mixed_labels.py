@@ -1,5 +1,7 @@
 """Mixing in batches: windows and labels by the same shares, the same in every form and with any number of workers."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -66,6 +68,15 @@ def test_trained_weights_do_not_depend_on_workers():
     several = batches("pydataset")
     several.workers = 3
     assert all(np.array_equal(a, b) for a, b in zip(alone, trained(several), strict=True))
+
+
+def test_a_data_set_goes_to_other_processes():
+    dataset = batches("pydataset")
+    again = pickle.loads(pickle.dumps(dataset))
+    for one, other in zip(dataset[3], again[3], strict=True):
+        assert np.array_equal(one, other)
+    (block,) = again.archiver_source.blocks("x")
+    assert np.array_equal(block, X)
 
 
 def test_what_was_mixed_stands_in_the_archive(tmp_path):
