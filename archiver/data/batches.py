@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archiver.collect.data import ArraySource, as_array, named_arrays
 from archiver.data.orders import epoch_order
+from archiver.data.passes import PARALLEL_BATCHES, Passes, made_ahead
 from archiver.errors import ArgumentError, DataError
 
 
@@ -91,32 +92,8 @@ def _tf_data(source: ArraySource, count: int, drop_remainder: bool) -> Any:
 
     epochs = Passes()
     dataset = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec((count,), tf.int64))
-    dataset = dataset.flat_map(batches).map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(batch_count))
-    return epochs.kept_by(dataset)
-
-
-class Passes:
-    """How often a data set was begun: the number of the pass that begins next, from 0."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-
-    def begin(self) -> int:
-        """A pass begins: its number."""
-        number = self.begun
-        self.begun += 1
-        return number
-
-    def kept_by(self, dataset: Any) -> Any:
-        """The tf.data pipeline that draws its orders from here: it says where it stands, and can be put there."""
-
-        def put(state: Any) -> None:
-            self.begun = int(state["passes"])
-
-        dataset.get_archive_state = lambda: {"passes": self.begun}
-        dataset.set_archive_state = put
-        return dataset
+    dataset = dataset.flat_map(batches).map(gather, num_parallel_calls=PARALLEL_BATCHES, deterministic=True)
+    return epochs.kept_by(made_ahead(dataset, batch_count))
 
 
 class ArrayBatches(keras.utils.PyDataset):  # type: ignore[misc]

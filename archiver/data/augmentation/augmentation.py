@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from archiver.data.augmentation.operation import Floats, Operation, require_whole
 from archiver.data.augmentation.streams import MAXIMAL_SEED, Streams, seeded, split, uniforms
+from archiver.data.buffers import BUFFERS
 from archiver.errors import ArgumentError, DataError
 
 WINDOW_DIMENSIONS = 3
@@ -88,13 +90,14 @@ class Augmentation:
         numbers = _checked_numbers(batch, numbers)
         require_whole("epoch", epoch, 0)
         dtype = batch.dtype
-        working = batch.astype(_working_dtype(dtype), order="C")
+        working = BUFFERS.array(batch.shape, np.dtype(_working_dtype(dtype)))
+        np.copyto(working, batch)
         for index, operation in enumerate(self.operations):
             streams = self.streams(index, numbers, epoch)
-            chosen = np.flatnonzero(uniforms(streams, 1)[:, 0] < operation.probability)
+            chosen = _chosen(streams, operation.probability)
             if not len(chosen):
                 continue
-            part = streams[chosen]
+            part = streams[chosen] if len(chosen) < len(numbers) else streams
             operation.change(working, chosen, part)
             if labels is not None:
                 operation.change_labels(labels, chosen, part)
@@ -102,7 +105,7 @@ class Augmentation:
 
     def streams(self, index: int, numbers: NDArray[np.int64], epoch: int) -> Streams:
         """The random numbers of the operation `index` for windows: split by epoch, then operation, then window."""
-        return split(split(split(seeded(self.seed), [epoch]), [index]), numbers)
+        return split(_streams_of_operation(self.seed, epoch, index), numbers)
 
     def described(self) -> dict[str, Any]:
         """What an archive records of it: everything that is needed to repeat it."""
@@ -111,6 +114,17 @@ class Augmentation:
             "generator": "SplitMix64, split by epoch, operation and window number",
             "operations": [each.described() for each in self.operations],
         }
+
+
+@functools.lru_cache(256)
+def _streams_of_operation(seed: int, epoch: int, index: int) -> Streams:
+    return split(split(seeded(seed), [epoch]), [index])
+
+
+def _chosen(streams: Streams, probability: float) -> NDArray[np.int64]:
+    if probability == 1:
+        return np.arange(len(streams))
+    return np.flatnonzero(uniforms(streams, 1)[:, 0] < probability)
 
 
 def _checked_numbers(batch: Any, numbers: Any) -> NDArray[np.int64]:

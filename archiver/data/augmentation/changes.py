@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from archiver.data.augmentation.operation import Floats, Operation, require_range, require_whole
 from archiver.data.augmentation.streams import Streams, add_normals, choices, draw, uniforms
+from archiver.data.buffers import BUFFERS
 from archiver.errors import ArgumentError
 
 EDGES = ("zero", "wrap")
@@ -97,7 +98,8 @@ class TimeShift(Operation):
 
     def _shift(self, window: Floats, shift: int) -> None:
         kept = window.shape[1] - abs(shift)
-        old = window.copy()
+        old = BUFFERS.array(window.shape, window.dtype)
+        np.copyto(old, window)
         source, target = (slice(0, kept), slice(shift, None)) if shift > 0 else (slice(-shift, None), slice(0, kept))
         window[:, target] = old[:, source]
         edge = slice(0, shift) if shift > 0 else slice(kept, None)

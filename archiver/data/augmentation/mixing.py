@@ -69,8 +69,10 @@ class Mixing(Operation):
                 "source of Mixing. Expected the same shape."
             )
         shares, partners = self.drawn(streams)
-        own = shares.astype(batch.dtype)[:, None, None]
-        batch[chosen] = own * batch[chosen] + (1 - own) * self.source.read(partners)
+        others = self.source.read(partners)
+        for number, own, other in zip(chosen.tolist(), shares.astype(batch.dtype), others, strict=True):
+            batch[number] *= own
+            batch[number] += (1 - own) * other
 
     def change_labels(self, labels: NDArray[Any], chosen: NDArray[np.int64], streams: Streams) -> None:
         """Mix the labels by the shares of the windows.

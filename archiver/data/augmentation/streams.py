@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archiver.data.buffers import BUFFERS
+
 Words = NDArray[np.uint64]
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15
@@ -29,6 +31,8 @@ _MIX_GAMMA = ((33, 0xFF51AFD7ED558CCD), (33, 0xC4CEB9FE1A85EC53))
 _FEWEST_CHANGES = 24
 _BLOCK_WORDS = 1 << 14
 """Draws mixed at a time: 128 KiB, so that the passes over them stay in the processor's cache."""
+_DRAWN_WORDS = 1 << 16
+"""Draws for noise at a time, 512 KiB."""
 _NORMALS_PER_WORD = 4
 
 
@@ -68,7 +72,8 @@ def split(streams: Streams, indices: Any) -> Streams:
 def draw(streams: Streams, count: int, first: int = 0) -> Words:
     """Draws `first` to `first + count - 1` of each stream: 64 random bits each, shape (streams, count)."""
     numbers = np.arange(first + 1, first + count + 1, dtype=np.uint64)
-    words = numbers * streams.gammas[:, None]
+    words = BUFFERS.array((len(streams), count), np.dtype(np.uint64))
+    np.multiply(numbers, streams.gammas[:, None], out=words)
     words += streams.states[:, None]
     _mix(words, _MIX_64, 31)
     return words
@@ -104,17 +109,28 @@ def add_normals(rows: NDArray[Any], streams: Streams, scale: float, first: int =
         scale: standard deviation.
         first: the first draw taken; `n / 4` are, rounded up.
     """
-    table = (normal_quantiles() * scale).astype(rows.dtype)
+    table = _scaled_quantiles(float(scale), rows.dtype)
     words_per_row = -(-rows.shape[1] // _NORMALS_PER_WORD)
-    words_per_block = min(words_per_row, _BLOCK_WORDS)
-    rows_per_block = max(1, _BLOCK_WORDS // max(1, words_per_block))
+    words_per_block = max(1, min(words_per_row, _DRAWN_WORDS))
+    rows_per_block = _DRAWN_WORDS // words_per_block
+    indices = BUFFERS.array((words_per_block * _NORMALS_PER_WORD,), np.dtype(np.intp))
+    normals = BUFFERS.array(indices.shape, rows.dtype)
     for top in range(0, len(rows), rows_per_block):
         part = streams[top : top + rows_per_block]
-        for word in range(0, words_per_row, max(1, words_per_block)):
+        for word in range(0, words_per_row, words_per_block):
             words = draw(part, min(words_per_block, words_per_row - word), first + word)
             quarters = words.astype("<u8", copy=False).view("<u2")
-            place = rows[top : top + rows_per_block, word * _NORMALS_PER_WORD :][:, : quarters.shape[1]]
-            place += table.take(quarters[:, : place.shape[1]], mode="clip")
+            places = rows[top : top + rows_per_block, word * _NORMALS_PER_WORD :][:, : quarters.shape[1]]
+            count = places.shape[1]
+            for place, numbers in zip(places, quarters, strict=True):
+                np.copyto(indices[:count], numbers[:count])
+                table.take(indices[:count], mode="clip", out=normals[:count])
+                np.add(place, normals[:count], out=place)
+
+
+@functools.lru_cache(8)
+def _scaled_quantiles(scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    return (normal_quantiles() * scale).astype(dtype)
 
 
 @functools.cache

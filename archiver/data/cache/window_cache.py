@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from archiver.data.buffers import BUFFERS
 from archiver.data.cache import hdf5, journal
 from archiver.data.cache.codecs import PLUGIN_CODECS, require_codec, require_plugin
 from archiver.data.cache.columns import column_paths, read_column
 from archiver.data.cache.records import CacheHeader, CacheItem, CacheManifest, manifest_path, read_manifest
 from archiver.data.cache.writer import CacheWriter, claim
-from archiver.data.feeding.buffers import BUFFERS
 from archiver.data.feeding.scaling import Scaling, scaling_of
 from archiver.data.feeding.window_file import checked_numbers, runs
 from archiver.errors import ArgumentError, DamagedFileError, NotAnArchiveError, RunStateError

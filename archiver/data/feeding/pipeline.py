@@ -6,7 +6,6 @@ one pass at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from archiver.data.batches import Passes
 from archiver.data.feeding.feed import Feed
-
-PARALLEL_BATCHES = min(4, os.cpu_count() or 1)
-READY_BATCHES = 2
-"""Made before they are asked for: few, so that memory does not grow with them."""
+from archiver.data.passes import PARALLEL_BATCHES, Passes, made_ahead
 
 
 def tf_data_of(feed: Feed) -> Any:
@@ -45,5 +40,4 @@ def tf_data_of(feed: Feed) -> Any:
 
     dataset = tf.data.Dataset.from_generator(begin, output_signature=tf.TensorSpec((), tf.int64))
     dataset = dataset.flat_map(indices).map(batch, num_parallel_calls=PARALLEL_BATCHES, deterministic=True)
-    dataset = dataset.prefetch(READY_BATCHES).apply(tf.data.experimental.assert_cardinality(len(feed)))
-    return passes.kept_by(dataset)
+    return passes.kept_by(made_ahead(dataset, len(feed)))

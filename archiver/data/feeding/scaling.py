@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.data.feeding.buffers import BUFFERS
+from archiver.data.buffers import BUFFERS
 from archiver.errors import ArgumentError, DataError
 
 FloatArray = NDArray[np.float32]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.data.feeding.buffers import BUFFERS
+from archiver.data.buffers import BUFFERS
 from archiver.data.feeding.scaling import Scaling
 from archiver.data.feeding.window_header import WindowHeader, read_header
 from archiver.data.windows import NO_GROUPS

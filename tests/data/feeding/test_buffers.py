@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import tensorflow as tf
 
-from archiver.data.feeding.buffers import ALIGNMENT_BYTES, Buffers
+from archiver.data.buffers import ALIGNMENT_BYTES, Buffers
 
 SHAPE, FLOAT = (32, 20, 100), np.dtype(np.float32)
 
