@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,15 +34,17 @@ from archiver.data import (
     TimeMask,
     TimeShift,
     WindowFile,
+    array_batches,
     window_batches,
     write_window_file,
 )
-from benchmarks.common import interleaved, print_machine, print_table, spread
+from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
 from benchmarks.feeding import BATCH, SCALE, SHAPE, Memory, eeg_like, make_model
 
 COPIES = 4
-EPOCHS = 2
-WAYS = ("copies in memory", "online, from disk", "no augmentation, from disk")
+COPIES_IN_FIT, COPIES_IN_BATCHES, ONLINE, WITHOUT = WAYS = (
+    "copies, fit(x, y)", "copies, array_batches", "online, from disk", "no augmentation, from disk"
+)  # fmt: skip
 
 
 def operations() -> list[Operation]:
@@ -52,33 +55,41 @@ def operations() -> list[Operation]:
     ]  # fmt: skip
 
 
-def run_way(way: str, folder: Path, size: str) -> None:
-    """Train, and print what was measured as JSON."""
+def copied(file: WindowFile, augment: Augmentation) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The windows, and three changed copies of each, in memory."""
+    x = file.read(np.arange(file.shape[0]))
+    changed = [augment.apply(x, np.arange(len(x)), epoch) for epoch in range(COPIES - 1)]
+    return np.concatenate([x, *changed]), np.tile(file.labels, COPIES)  # type: ignore[arg-type]
+
+
+def passes(way: str, file: WindowFile, model: Any) -> Callable[[], None]:
+    """What trains on as many windows as all copies have."""
+    augment = Augmentation(operations(), seed=1)
+    if way in (COPIES_IN_FIT, COPIES_IN_BATCHES):
+        x, y = copied(file, augment)
+        if way == COPIES_IN_FIT:
+            return lambda: model.fit(x, y, batch_size=BATCH, verbose=0)
+        in_memory = array_batches(x, y, batch_size=BATCH, seed=1)
+        return lambda: model.fit(in_memory, verbose=0)
+    batches = window_batches(file, batch_size=BATCH, seed=1, augment=augment if way == ONLINE else None)
+    return lambda: model.fit(batches, epochs=COPIES, shuffle=False, verbose=0)
+
+
+def built_model(size: str) -> Any:
     model = make_model(size)
     model.train_on_batch(np.zeros((BATCH, *SHAPE), "float32"), np.zeros(BATCH, "float32"))
+    return model
+
+
+def measure_memory(way: str, folder: Path, size: str) -> None:
+    """Train, and print what was measured as JSON."""
+    model = built_model(size)
     memory = Memory()
-    file = WindowFile(folder / "windows")
-    count, augment = file.shape[0], Augmentation(operations(), seed=1)
-    began = time.perf_counter()
-    if way == WAYS[0]:
-        x = file.read(np.arange(count))
-        changed = [augment.apply(x, np.arange(count), epoch) for epoch in range(COPIES - 1)]
-        x, y = np.concatenate([x, *changed]), np.tile(file.labels, COPIES)  # type: ignore[arg-type]
-        del changed
-        prepared = time.perf_counter()
-        model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-    else:
-        batches = window_batches(file, batch_size=BATCH, seed=1, augment=augment if way == WAYS[1] else None)
-        prepared = time.perf_counter()
-        model.fit(batches, epochs=COPIES * EPOCHS, shuffle=False, verbose=0)
-    windows, ended = count * COPIES * EPOCHS, time.perf_counter()
-    print(json.dumps({
-        "microseconds": (ended - prepared) / windows * 1e6, "preparing_seconds": prepared - began,
-        "bytes": memory.peak_bytes - memory.begin_bytes, "begin_bytes": memory.begin_bytes,
-    }))  # fmt: skip
+    passes(way, WindowFile(folder / "windows"), model)()
+    print(json.dumps({"added": memory.peak_bytes - memory.begin_bytes, "whole": memory.peak_bytes}))
 
 
-def measured(way: str, folder: Path, size: str) -> dict[str, float]:
+def measured_memory(way: str, folder: Path, size: str) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.augmentation", "--way", way, "--folder", str(folder), "--model", size]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -91,25 +102,29 @@ def compare(folder: Path, count: int, rounds: int, size: str) -> None:
     write_window_file(ArrayWindows(values, (np.arange(count) % 2).astype("float32")), folder / "windows", scale=SCALE)
     data_bytes = values.nbytes
     del values
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for _ in range(rounds):
-        for way in WAYS:
-            found[way].append(measured(way, folder, size))
+    memory = {way: measured_memory(way, folder, size) for way in WAYS}
+    model, file = built_model(size), WindowFile(folder / "windows")
+    seconds = interleaved({way: timed(passes(way, file, model)) for way in WAYS}, rounds)
     rows = []
     for way in WAYS:
-        times = [each["microseconds"] for each in found[way]]
-        added, whole = (statistics.median(values) for values in zip(*[
-            (each["bytes"], each["bytes"] + each["begin_bytes"]) for each in found[way]], strict=True))  # fmt: skip
-        against = [one["microseconds"] / other["microseconds"] for one, other in
-                   zip(found[way], found[WAYS[2]], strict=True)]  # fmt: skip
-        rows.append(
-            (way, spread(times, " us"), spread(against, "x"), f"{added / 1e6:,.0f} MB", f"{whole / 1e6:,.0f} MB")
-        )
-    first, online = (statistics.median(each["bytes"] for each in found[way]) for way in WAYS[:2])
+        times = [each / (count * COPIES) * 1e6 for each in seconds[way]]
+        against = [spread(ratios(seconds[way], seconds[other]), "x") for other in (COPIES_IN_FIT, WITHOUT)]
+        sizes = [f"{memory[way][which] / 1e6:,.0f} MB" for which in ("added", "whole")]
+        rows.append((way, spread(times, " us"), *against, *sizes))
     title = f"{count:,} windows ({data_bytes / 1e6:,.0f} MB), {size} model, median of {rounds} rounds, in turn"
-    columns = ("way", "time of a window", "against no augmentation", "memory added", "of the process")
+    columns = ("way", "time of a window", "against copies in fit", "against none", "memory added", "of the process")
     print_table(title, columns, rows)
-    print(f"memory of the data: {100 * (online / first - 1):.1f} %")
+    share = memory[ONLINE]["added"] / memory[COPIES_IN_FIT]["added"]
+    print(f"memory of the data: {100 * (share - 1):.1f} %")
+
+
+def timed(work: Callable[[], None]) -> Callable[[], float]:
+    def measure() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return measure
 
 
 def compare_operations(rounds: int) -> None:
@@ -142,7 +157,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     if arguments.way:
-        run_way(arguments.way, arguments.folder, arguments.model)
+        measure_memory(arguments.way, arguments.folder, arguments.model)
         return
     print_machine()
     compare_operations(arguments.rounds)
