@@ -313,6 +313,8 @@ class CheckpointState(Record):
     """That of all generators; encoded, as `callbacks` is, as `archiver.storage.plain_state` says."""
     callbacks: Json
     """What the other callbacks keep, in their order."""
+    data_state: Json = None
+    """What the data keep from one call of `fit` to the next, by argument; null: that is not to be seen."""
     not_kept: tuple[str, ...] = ()
     """What belongs to the state and could not be had, with its reason."""
 

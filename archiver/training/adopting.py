@@ -36,6 +36,8 @@ class Plan:
     """Between the training then and now, with `resume="force"`."""
     passed_over: tuple[str, ...] = ()
     """Snapshots that are not whole."""
+    data_reason: str | None = None
+    """Why the data are not where they were."""
 
     @property
     def epoch(self) -> int:
@@ -47,10 +49,12 @@ class Plan:
     def details(self) -> dict[str, Any]:
         """What the journal says of it."""
         state = self.saved.state if self.saved is not None else None
+        about_data = [] if self.data_reason is None else [self.data_reason]
         known = {"differences": list(self.differences), "snapshots_passed_over": list(self.passed_over)}
         if not isinstance(state, SnapshotState):
-            return {"epoch": 0, "step": None, "snapshot": None, "exact": True, "inexact_reasons": [], **known}
-        reasons = [*state.inexact_reasons, *(f'resume="force": {each}' for each in self.differences)]
+            exactness = {"exact": not about_data, "inexact_reasons": about_data}
+            return {"epoch": 0, "step": None, "snapshot": None, **exactness, **known}
+        reasons = [*state.inexact_reasons, *about_data, *(f'resume="force": {each}' for each in self.differences)]
         return {
             "epoch": state.epoch,
             "step": state.step,

@@ -22,6 +22,10 @@ from archiver.storage.plain_state import Array, encode
 from archiver.training import callback_states, random_generators, weights
 from archiver.training.names import names_of
 
+DataState = tuple[Json, dict[str, Array]]
+"""What data keep, and the arrays it refers to."""
+NO_DATA: DataState = (None, {})
+
 
 @dataclass
 class State:
@@ -125,19 +129,25 @@ def save_checkpoint(
     *,
     phase: int,
     epochs_done: int,
+    data: DataState = NO_DATA,
     weights_digest: str | None = None,
 ) -> None:
     """Write `<name>_checkpoint/`: variables of model, optimizer, metrics and seed generators, the other callbacks, and
     all random states.
 
+    `data`: what the data of `fit` keep.
     `weights_digest`: that of the model, where it is known; to compute it reads all weights once more.
 
     Raises:
         StorageError: the file system refused.
     """
     state = take_state(model, callbacks, copies=False)
+    data_state, data_arrays = data
+    state.arrays |= data_arrays
     fields = write_state(run.path_of(layout.CHECKPOINT_VARIABLES), state, weights_digest)
-    run.write(layout.CHECKPOINT_STATE, CheckpointState(phase=phase, epochs_done=epochs_done, **fields))
+    run.write(
+        layout.CHECKPOINT_STATE, CheckpointState(phase=phase, epochs_done=epochs_done, data_state=data_state, **fields)
+    )
 
 
 def _tables(state: State, stored: dict[str, StoredArray]) -> dict[str, tuple[VariablePart, ...]]:

@@ -48,6 +48,11 @@ def take_states(call: FitCall, arrays: dict[str, Array]) -> Json:
     return states
 
 
+def has_data_sets(call: FitCall) -> bool:
+    """Whether some of the data of a `fit` are no arrays, and may remember."""
+    return any(True for _ in _datasets(call))
+
+
 def can_be_put(call: FitCall, states: Any) -> bool:
     """Whether the data of a `fit` are those whose states were taken.
 

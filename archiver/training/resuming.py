@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from archiver.errors import RunStateError
-from archiver.records.training import History, SnapshotState
+from archiver.records.training import History, PhaseHistory, SnapshotState
 from archiver.training import data_states, random_generators
 from archiver.training.adopting import Plan
 from archiver.training.capture import FitCall
@@ -45,6 +45,14 @@ class Resumption:
         decoded: dict[str, Any] = saved.decoded(encoded)
         return decoded
 
+    @property
+    def can_put_data(self) -> bool:
+        """Whether the data are put where they stood, whatever they were drawn for before."""
+        state, saved = self.snapshot, self.plan.saved
+        if state is None or saved is None:
+            return False
+        return data_states.can_be_put(self._call, saved.decoded(state.data_state))
+
     def begin(self) -> None:
         """Training is about to begin: be where the snapshot was, or shortly before, in front of its epoch.
 
@@ -68,15 +76,14 @@ class Resumption:
         state = self.snapshot
         if state is None:
             return
-        data_state = saved.decoded(state.data_state)
-        if not data_states.can_be_put(self._call, data_state):
+        if not self.can_put_data:
             saved.put_random_states(state.begin_random_state)
             replay(self._call, epochs)
             return
         # Making the validation data ready may draw from them: it is done where the other process had done it.
         if state.has_validated:
             validation_iterator(self._call)
-        data_states.put_states(self._call, data_state)
+        data_states.put_states(self._call, saved.decoded(state.data_state))
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch has begun: where the snapshot is from within it, be there."""
@@ -141,8 +148,18 @@ def end_skipped(plan: Plan, model: Any, callbacks: list[Any], history: History) 
         plan.saved.put_random_states()
 
 
+def epoch_count(phase: int, history: History) -> int:
+    """How many epochs the phase had."""
+    part = _part_of(phase, history)
+    return 0 if part is None else len(part.epochs)
+
+
+def _part_of(phase: int, history: History) -> PhaseHistory | None:
+    return next((each for each in history.phases if each.phase == phase), None)
+
+
 def _tell_history(model: Any, phase: int, history: History) -> None:
-    part = next((each for each in history.phases if each.phase == phase), None)
+    part = _part_of(phase, history)
     if part is not None and getattr(model, "history", None) is not None:
         model.history.epoch = list(part.epochs)
         model.history.history = {name: list(values) for name, values in part.metrics.items()}

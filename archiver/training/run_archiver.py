@@ -27,13 +27,14 @@ from archiver.training.adopting import Plan, Resume, adopt, is_wanted
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
+from archiver.training.earlier_data import NOT_DRAWN, EarlierData, draw_again, leave
 from archiver.training.evaluation_data import check_class_names
 from archiver.training.exits import TerminationHandler
 from archiver.training.finalizing import OnChangedWeights, Request, finalize
 from archiver.training.models import FORMATS
 from archiver.training.options import OnAlert, Options, TelemetryOptions
 from archiver.training.restoring import build
-from archiver.training.resuming import Resumption, end_skipped, skip
+from archiver.training.resuming import Resumption, end_skipped, epoch_count, skip
 from archiver.training.safeguards import Safeguards
 from archiver.training.same_training import identity_of
 from archiver.training.session import Session
@@ -164,8 +165,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """Where this `fit` goes on with one that was cut off."""
         self._first_epoch: int | None = None
         """Where a snapshot is needed before training."""
-        self._skipped: Plan | None = None
+        self._skipped: tuple[Plan, FitCall] | None = None
         """Where this `fit` has nothing to do."""
+        self._earlier_data: list[EarlierData] = []
+        """Of those that had nothing to do."""
         self._used: set[str] = set()
         """Names of the runs that this callback has worked on."""
 
@@ -193,9 +196,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._tail = append_tail(self, call.callback_list, call.model, self.params)
         callbacks = self._others()
         if plan is not None and plan.kind == "skip":
-            self._skipped = plan
+            self._skipped = plan, call
             skip(call)
             return
+        plan = self._with_data_of_earlier_calls(session, plan, call)
         self._resumption = Resumption(plan, call, callbacks) if plan is not None else None
         session.begin_phase(call, plan)
         collect_all(session, call, callbacks)
@@ -224,6 +228,18 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         session = Session.begin(options, model, adopted)
         self._used.add(session.run.name)
         return session
+
+    def _with_data_of_earlier_calls(self, session: Session, plan: Plan | None, call: FitCall) -> Plan | None:
+        """Bring the data to where calls of `fit` that were skipped had left them."""
+        earlier, self._earlier_data = self._earlier_data, []
+        if not earlier or (plan is not None and Resumption(plan, call, []).can_put_data):
+            return plan
+        if session.attempt("data state", lambda: draw_again(earlier, call)):
+            return plan
+        if plan is None:
+            session.advise("data state", f"archiver: {NOT_DRAWN}.")
+            return None
+        return dataclasses.replace(plan, data_reason=NOT_DRAWN)
 
     def _prepared_for_backups(self, call: FitCall, callbacks: list[Any]) -> int | None:
         """The first epoch, where a snapshot is needed before it: Keras' BackupAndRestore stands beside us."""
@@ -343,8 +359,12 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             self._resumption = None
         if session is not None and call is not None and skipped is not None:
             history = build_history(session.run.journal.read())
-            end_skipped(skipped, model, self._others(), history)
-            session.end_skipped(skipped)
+            plan, skipped_call = skipped
+            left = leave(plan, skipped_call, epoch_count(plan.phase, history))
+            others = [each for each in self._earlier_data if not each.is_of(skipped_call)]
+            self._earlier_data = others if left is None else [*self._earlier_data, left]
+            end_skipped(plan, model, self._others(), history)
+            session.end_skipped(plan)
         elif session is not None and call is not None:
             callbacks, others = _callbacks(call), self._others()
             reason = session.attempt("stop reason", lambda: stop_reason(model, callbacks)) or "user"

@@ -34,7 +34,7 @@ from archiver.training.architecture import model_config
 from archiver.training.background import Job
 from archiver.training.best import BestWeights, directions_of
 from archiver.training.capture import FitCall, is_being_fitted
-from archiver.training.checkpoints import save_checkpoint
+from archiver.training.checkpoints import NO_DATA, DataState, save_checkpoint
 from archiver.training.clock import Clock
 from archiver.training.models import save_models
 from archiver.training.options import Options
@@ -315,9 +315,10 @@ class Session:
                 return
             self._go_on()
             self.attempt("telemetry", lambda: self.telemetry.begin_stage("saving"), layout.TELEMETRY)
+            data = self.attempt("data state", self.snapshots.data_state) or NO_DATA
             self.attempt("snapshot", self.snapshots.end_phase)
             self.attempt("weight changes", lambda: self.changes.end_phase(model))
-            self.save(model, callbacks, ends_phase=True)
+            self.save(model, callbacks, data, ends_phase=True)
             self._write_telemetry()  # before the journal says that the phase is complete: it must be there then
             self.is_training = False
             stopping = {"early_stopping": early_stopping} if early_stopping else {}
@@ -326,10 +327,13 @@ class Session:
                 self.attempt("snapshot", self.snapshots.remove)
             self.finish()
 
-    def save(self, model: Any, callbacks: list[Any] | None = None, *, ends_phase: bool = False) -> None:
+    def save(
+        self, model: Any, callbacks: list[Any] | None = None, data: DataState = NO_DATA, *, ends_phase: bool = False
+    ) -> None:
         """Write the model in all formats, the checkpoint, and the table of the weights.
 
         `callbacks`: the others of this `fit`, whose states are kept.
+        `data`: what its data keep.
         `ends_phase`: these are the weights that a call of `fit` leaves, not what became of them later.
         """
         started = time.perf_counter()
@@ -348,6 +352,7 @@ class Session:
                 callbacks or (),
                 phase=self.phase,
                 epochs_done=self.epochs_done,
+                data=data,
                 weights_digest=digest,
             ),
             layout.CHECKPOINT_STATE,

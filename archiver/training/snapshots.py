@@ -22,7 +22,7 @@ from archiver.records.training import SnapshotState
 from archiver.storage.plain_state import Array, encode
 from archiver.training import checkpoints, data_states, random_generators
 from archiver.training.capture import FitCall
-from archiver.training.checkpoints import State, take_state
+from archiver.training.checkpoints import DataState, State, take_state
 from archiver.training.exactness import reasons_of_call, reasons_of_state
 
 Every = Literal["epoch"] | int | float | None
@@ -103,6 +103,11 @@ class Snapshots:
         if self.is_on:
             self._epoch_states = states or random_generators.take_states()
             self._take_data_state()
+
+    def data_state(self) -> DataState:
+        """What the data of this call of `fit` keep, now that its last epoch is done."""
+        self._take_data_state()
+        return self._data_state, self._data_arrays
 
     def _take_data_state(self) -> None:
         self._data_arrays = {}

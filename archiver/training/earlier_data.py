@@ -1,0 +1,81 @@
+"""The data of calls of `fit` that are skipped: left as the other process had left them, for the calls that follow.
+
+Where what they keep was not to be seen, their batches are drawn again, once a later call has the same data.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archiver.training import data_states, random_generators
+from archiver.training.adopting import Plan
+from archiver.training.capture import FitCall
+from archiver.training.replaying import replay
+
+_STEPS = ("steps_per_epoch", "validation_steps")
+NOT_DRAWN = "the data are not where an earlier call of fit, which is not done again, had left them"
+
+
+@dataclass(frozen=True)
+class EarlierData:
+    """Data that a skipped call of `fit` had drawn from, and that could not be put where they stood."""
+
+    data: weakref.ref[Any]
+    validation_data: weakref.ref[Any] | None
+    validation_freq: Any
+    epochs: range
+    are_whole_passes: bool
+
+    def is_of(self, call: FitCall) -> bool:
+        """Whether this call trains on the same object."""
+        return self.data() is call.resolved.get("x")
+
+    def draw(self, call: FitCall) -> bool:
+        """Draw the same batches through this call. Returns whether these are all that the earlier one had drawn."""
+        validated = None if self.validation_data is None else self.validation_data()
+        same = call.resolved.get("val_x") is validated and call.resolved.get("validation_freq") == self.validation_freq
+        if not self.are_whole_passes or not same or any(call.resolved.get(each) is not None for each in _STEPS):
+            return False
+        replay(call, self.epochs)
+        return True
+
+
+def leave(plan: Plan, call: FitCall, epoch_count: int) -> EarlierData | None:
+    """Leave the data of a skipped call where its epochs had left them; otherwise, what is to be drawn again.
+
+    Args:
+        plan: of the call, with the state that its end left.
+        call: the call.
+        epoch_count: epochs that the other process had done in it.
+    """
+    states = plan.saved.decoded(plan.saved.state.data_state) if plan.saved is not None else None
+    if data_states.can_be_put(call, states):
+        data_states.put_states(call, states)
+        return None
+    if not data_states.has_data_sets(call):
+        return None
+    first, validated = int(call.resolved.get("initial_epoch") or 0), call.resolved.get("val_x")
+    try:
+        return EarlierData(
+            weakref.ref(call.resolved["x"]),
+            None if validated is None else weakref.ref(validated),
+            call.resolved.get("validation_freq"),
+            range(first, first + epoch_count),
+            all(call.resolved.get(each) is None for each in _STEPS),
+        )
+    except TypeError:  # what cannot be referred to weakly is begun anew by each call, as a list is
+        return None
+
+
+def draw_again(earlier: Sequence[EarlierData], call: FitCall) -> bool:
+    """Bring the data of a call to where the skipped ones had left them. Returns whether that is where they are."""
+    wanted = [each for each in earlier if each.is_of(call)]
+    if not wanted:
+        return True
+    states = random_generators.take_states()
+    are_drawn = [each.draw(call) for each in wanted]
+    random_generators.put_states(states)
+    return all(are_drawn)
