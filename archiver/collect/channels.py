@@ -11,12 +11,16 @@ from archiver.collect.numbers import Array
 
 Float64Array = NDArray[np.float64]
 
+LARGEST_SQUARED_MEAN = 1e4
+"""Against the variance: up to there 12 of the 16 digits of the variance are right."""
+
 
 class ChannelStatistics:
     """Statistics by channel, the second axis.
 
-    Each block gives means and squared distances, after the running mean is taken off so that no digits are lost; they
-    are joined as in `archiver.collect.numbers.Moments` (Chan, Golub and LeVeque 1979).
+    Each block gives means and squared distances; where the means are large against the deviations, they are taken off
+    first, so that no digits are lost. Blocks are joined as in `archiver.collect.numbers.Moments` (Chan, Golub and
+    LeVeque 1979).
 
     Args:
         channel_count: length of the second axis.
@@ -54,7 +58,7 @@ class ChannelStatistics:
             return
         self.element_count += rows.size
         with np.errstate(all="ignore"):
-            self.zeros += rows.size - int(np.count_nonzero(rows))
+            self.zeros += int(np.count_nonzero(rows == 0))
             low, high = _by_channel(np.minimum, rows), _by_channel(np.maximum, rows)
             if np.isfinite(low).all() and np.isfinite(high).all():
                 self._add(rows, low, high)
@@ -66,12 +70,13 @@ class ChannelStatistics:
             self._scratch = np.empty(rows.shape)
         values, count = self._scratch, rows.shape[0] * rows.shape[2]
         np.copyto(values, rows, casting="unsafe")
-        shift = self.mean if self.counts.any() else values[0].mean(axis=1)
-        values -= shift[:, None]
-        sums = values.sum(axis=2).sum(axis=0)
-        squares = np.einsum("wcs,wcs->wc", values, values).sum(axis=0)
-        means = sums / count
-        self._join(np.full(len(means), count), shift + means, np.maximum(squares - sums * means, 0.0))
+        means, squares = _moments(values, count)
+        if not (means * means * count <= LARGEST_SQUARED_MEAN * squares).all():
+            shift = means.copy()
+            values -= shift[:, None]
+            means, squares = _moments(values, count)
+            means += shift
+        self._join(np.full(len(means), count), means, np.maximum(squares, 0.0))
         self._take_range(low, high)
 
     def _add_with_gaps(self, rows: Array) -> None:
@@ -130,6 +135,14 @@ class ChannelStatistics:
             return mean, float(np.sqrt(float(self._squares.sum()) / count + between))
 
 
+def _moments(values: Float64Array, count: int) -> tuple[Float64Array, Float64Array]:
+    """Mean, and sum of the squared distances from it, by channel."""
+    sums = values.sum(axis=2).sum(axis=0)
+    squares = np.vecdot(values, values) if hasattr(np, "vecdot") else np.einsum("wcs,wcs->wc", values, values)
+    means: Float64Array = sums / count
+    return means, squares.sum(axis=0) - sums * means
+
+
 def _by_channel(function: np.ufunc, rows: Array) -> Float64Array:
-    found: Float64Array = function.reduce(function.reduce(rows, axis=2), axis=0).astype(np.float64)
+    found: Float64Array = function.reduce(function.reduce(rows, axis=0), axis=1).astype(np.float64)
     return found

@@ -37,6 +37,7 @@ class QuantileCounts:
         self.is_exact = dtype.kind in "biu" and dtype.itemsize <= _SMALL_BYTES
         self._lowest = int(np.iinfo(dtype).min) if self.is_exact and dtype.kind != "b" else 0
         self._counts = np.zeros(1 << (8 * dtype.itemsize if self.is_exact else KEPT_BITS), np.int64)
+        self._bins = np.empty(0, np.intp)  # kept: bincount would make one of these each time, in fresh memory
 
     @property
     def relative_error(self) -> float:
@@ -50,12 +51,21 @@ class QuantileCounts:
             numbers: of the dtype, contiguous, of any shape; those beyond float32 count as its largest.
         """
         flat = numbers.reshape(-1)
+        if len(self._bins) < len(flat):
+            self._bins = np.empty(len(flat), np.intp)
+        bins = self._bins[: len(flat)]
         if self.is_exact:
-            bins: NDArray[Any] = _unsigned(flat)
+            np.copyto(bins, _unsigned(flat))
         else:
             with np.errstate(over="ignore"):
-                bins = flat.astype(np.float32, copy=False).view(np.uint32) >> _DROPPED
+                bits = flat.astype(np.float32, copy=False).view(np.uint32)
+            np.right_shift(bits, _DROPPED, out=bins, casting="unsafe")
         self._counts += np.bincount(bins, minlength=len(self._counts))
+
+    def update_finite(self, numbers: Array) -> None:
+        """Count those that are finite."""
+        is_safe = numbers.dtype.kind in "biu" or bool(np.isfinite(numbers).all())
+        self.update(numbers if is_safe else numbers[np.isfinite(numbers)])
 
     def join(self, other: QuantileCounts) -> None:
         """Add what was counted elsewhere, for the same dtype."""

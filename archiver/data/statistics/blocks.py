@@ -13,8 +13,8 @@ from archiver.collect.numbers import little_endian
 from archiver.data.windows import Windows, as_windows
 from archiver.errors import ArgumentError, DataError
 
-BLOCK_BYTES = 1 << 20
-"""Stays in a core's cache for all that is done with it."""
+BLOCK_BYTES = 2 << 20
+"""Stays in the processor's cache for all that is done with it."""
 READ_BYTES = 8 << 20
 """Read from disk at a time."""
 

@@ -156,10 +156,10 @@ def _bar(progress: bool, total: int | None) -> Iterator[DelayedBar]:
 
 
 class _Workers:
-    """Two threads, each with its own share of the work on every piece, in the order of the pieces."""
+    """Three threads, each with its own share of the work on every piece, in the order of the pieces."""
 
     def __init__(self) -> None:
-        self._pools = [ThreadPoolExecutor(1, thread_name_prefix="archiver-statistics") for _ in range(2)]
+        self._pools = [ThreadPoolExecutor(1, thread_name_prefix="archiver-statistics") for _ in range(3)]
         self._pending: collections.deque[Future[None]] = collections.deque()
 
     def __enter__(self) -> _Workers:
@@ -172,7 +172,7 @@ class _Workers:
     def submit(self, which: int, work: Any, piece: NDArray[Any]) -> None:
         """Give one of them something to do; waits while too much is waiting."""
         self._pending.append(self._pools[which].submit(work, piece))
-        while len(self._pending) > 2 * LOOKAHEAD:
+        while len(self._pending) > 3 * LOOKAHEAD:
             self._pending.popleft().result()
 
     def finish(self) -> None:
@@ -215,13 +215,12 @@ class _Array:
         for piece in pieces(block):
             if self.channels is not None:
                 workers.submit(0, self.channels.update, piece)
-            workers.submit(1, self._hash_and_count, piece)
+            workers.submit(1, self._hash, piece)
+            if self.counts is not None:
+                workers.submit(2, self.counts.update_finite, piece)
 
-    def _hash_and_count(self, piece: NDArray[Any]) -> None:
+    def _hash(self, piece: NDArray[Any]) -> None:
         self.digest.update(raw_bytes(piece))
-        if self.counts is not None:
-            is_safe = piece.dtype.kind in "biu" or bool(np.isfinite(piece).all())
-            self.counts.update(piece if is_safe else piece[np.isfinite(piece)])
 
     def classes(self) -> Any:
         if not self.is_target:
