@@ -76,6 +76,7 @@ class BuildResult:
         left: recordings that belong to it and are neither in it nor were given.
         stopped: why it stopped before its end; None: it did not.
         is_memory: whether it stopped because memory would have run out.
+        absent_events: events that were asked for and that none of its recordings has.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class BuildResult:
     left: tuple[str, ...] = ()
     stopped: str | None = None
     is_memory: bool = False
+    absent_events: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -93,7 +95,10 @@ class BuildResult:
 
     def final_line(self) -> str:
         """`COMPLETE` with what is there, `PART` where not all was asked for, or where it stopped."""
-        there = f"{self.item_count} recordings, {self.window_count:,} windows in {self.path}"
+        recordings = "1 recording" if self.item_count == 1 else f"{self.item_count} recordings"
+        there = f"{recordings}, {self.window_count:,} windows in {self.path}"
+        if self.absent_events:
+            there += f"; none of them has the event {' or '.join(map(repr, self.absent_events))}: is it spelled so?"
         if self.stopped is not None:
             return f"STOPPED ({self.stopped}): {there}; run it again to go on"
         if self.failed:
@@ -318,7 +323,12 @@ class _Build:
             self._still_left(),
             self.stopped,
             is_memory,
+            self._absent_events(),
         )
+
+    def _absent_events(self) -> tuple[str, ...]:
+        absent = [set(item.source["skipped"].get("absent_events", ())) for item in self.writer.manifest.items]
+        return tuple(sorted(set.intersection(*absent))) if absent else ()
 
 
 def _own(scaling: Scaling | None) -> dict[str, Any]:

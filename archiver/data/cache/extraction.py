@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +81,7 @@ class Skipped:
 
     non_finite_windows: int = 0
     events_beyond_the_end: int = 0
+    absent_events: list[str] = field(default_factory=list)
     first_non_finite_sample: int | None = None
 
 
@@ -153,6 +154,7 @@ def _begins(
             f"Received a recording without the events {', '.join(map(repr, wanted))}. It has {has}. Expected at least "
             "one of the wanted: correct their names, or leave the recording out."
         )
+    skipped.absent_events = sorted(set(wanted) - {event.label for event in chosen})
     onsets = [round((event.onset_seconds + windowing.begin_seconds) * rate) for event in chosen]
     inside = [0 <= onset <= count - length for onset in onsets]
     skipped.events_beyond_the_end += inside.count(False)

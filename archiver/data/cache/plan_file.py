@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -46,7 +46,7 @@ class StorageTable(_Table):
 
     values: str = "exact"
     """`"exact"`: the whole numbers of the files; `"float32"`: the values."""
-    codec: str = "bitshuffle_lz4"
+    codec: Literal["bitshuffle_lz4", "bitshuffle_zstd", "gzip", "none"] = "bitshuffle_lz4"
     scale: float | None = Field(default=None, gt=0)
     """With `values = "float32"`: quantise to 16 bits in steps of this size."""
 
@@ -116,7 +116,10 @@ def read_plan(path: Path) -> CachePlan:
         first = error.errors()[0]
         where = "/".join(map(str, first["loc"]))
         raise ArgumentError(f"{path}#/{where}: received {first['input']!r:.200}. {first['msg']}.") from error
-    return _plan(found, path)
+    try:
+        return _plan(found, path)
+    except ArgumentError as error:
+        raise error if str(error).startswith(str(path)) else ArgumentError(f"{path}: {error}") from error
 
 
 def _from_script(path: Path) -> CachePlan:

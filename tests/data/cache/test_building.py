@@ -68,6 +68,15 @@ def test_windows_at_events(tmp_path):
     assert np.array_equal(cache.read(np.array([2]))[0], signal[[2, 0], 550:750] * np.float32(0.25))
 
 
+def test_an_event_that_no_recording_has_is_told(tmp_path):
+    windowing = Windowing(200, events={"go": 1, "stopp": 0})
+    result = build_cache(tmp_path / "a.h5", [recording(0)], windowing, EXACT)
+    assert result.absent_events == ("stopp",)
+    assert result.is_complete
+    assert re.search(r"COMPLETE: 1 recording, .* none of them has the event 'stopp'", result.final_line())
+    assert WindowCache.open(tmp_path / "a.h5").items[0].source["skipped"]["absent_events"] == ["stopp"]
+
+
 def test_events_that_a_recording_does_not_have_are_named(tmp_path):
     result = build_cache(tmp_path / "a.h5", [recording(0)], Windowing(200, events={"closed": 1}), EXACT)
     assert not result.is_complete

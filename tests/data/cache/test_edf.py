@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from archiver.data import WindowCache, edf_recording
-from archiver.errors import DamagedFileError
+from archiver.data.cache.plan_file import read_plan
+from archiver.errors import ArgumentError, DamagedFileError
 from tests.cli.terminals import PROGRAM
 
 RATE_HZ, STEP = 100, 0.125
@@ -63,7 +64,7 @@ def test_some_groups_leave_a_cache_that_the_others_complete(folder):
     done = build(folder, "--groups", "s0,R1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "PART: 1 recordings, 2 windows in caches/R0.h5; 1 more belong to it; build them too to complete it",
+        "PART: 1 recording, 2 windows in caches/R0.h5; 1 more belong to it; build them too to complete it",
         "COMPLETE: 2 recordings, 4 windows in caches/R1.h5",
     ]
     assert "COMPLETE: 2 recordings, 4 windows in caches/R0.h5" in build(folder, "--groups", "s1").stdout
@@ -80,7 +81,7 @@ def test_files_that_were_cut_short_are_named_and_taken_once_they_are_whole(folde
     assert f"has {len(whole) - 1000:,} bytes. Expected {len(whole):,}" in done.stderr
     assert "s2.edf cannot be read as EDF or BDF: it has 1 bytes" in done.stderr
     assert "/caches/logs/cache-build" in done.stderr
-    assert all(line.startswith("NOT COMPLETE: 1 recordings, 2 windows") for line in done.stdout.splitlines())
+    assert all(line.startswith("NOT COMPLETE: 1 recording, 2 windows") for line in done.stdout.splitlines())
     path.write_bytes(whole)
     (folder / "R1" / "s2.edf").unlink()
     done = build(folder)
@@ -95,3 +96,13 @@ def test_any_beginning_of_a_file_is_named_as_damaged(tmp_path, capfd, size):
     with pytest.raises(DamagedFileError, match=r"a\.edf"):
         edf_recording(path)
     assert not capfd.readouterr().out
+
+
+def test_a_plan_with_an_unknown_codec_is_named(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'output = "a.h5"\n[windows]\nlength_seconds = 1\nsampling_rate_hz = 100\n[storage]\ncodec = "zip"\n'
+        '[recordings]\nfiles = ["*.edf"]\n'
+    )
+    with pytest.raises(ArgumentError, match=r"plan\.toml#/storage/codec: received 'zip'.*bitshuffle_lz4"):
+        read_plan(plan)
