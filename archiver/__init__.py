@@ -20,6 +20,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
+- `catalog`: the rebuildable database of many runs.
 - `cli`: the commands; each parses, calls one function, prints.
 
 Names that need Keras are looked up when they are first used: importing archiver, verifying and showing need none.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from archiver import data, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
+    from archiver.catalog import open_store
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
@@ -54,6 +56,7 @@ __all__ = [
     "estimate_memory",
     "fit",
     "layout",
+    "open_store",
     "seed",
     "verify",
 ]
@@ -65,6 +68,7 @@ _HOMES = {
     "RunArchiver": "archiver.training.run_archiver",
     "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
+    "open_store": "archiver.catalog",
     "seed": "archiver.training.seeding",
     "verify": "archiver.archive.verifying",
 }

@@ -15,6 +15,8 @@ from archiver.version import __version__
 COMMANDS = {
     "verify": "Check that archives are whole.",
     "show": "Show a run on one screen.",
+    "list": "List the runs of a folder: filter, sort, export.",
+    "index": "Bring the catalogue of a folder up to date.",
     "watch": "Watch a run that another process trains.",
     "launch": "Train in a tmux session, watched and logged.",
     "open": "Open the report of a run in the browser.",

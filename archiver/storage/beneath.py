@@ -34,6 +34,7 @@ _KINDS: dict[int, Kind] = {
     stat.S_IFSOCK: "socket",
 }
 
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -65,6 +66,8 @@ def relative_parts(path: str) -> tuple[str, ...]:
             control character or a lone surrogate, or is longer than `MAXIMAL_PATH_BYTES`.
     """
     parts = tuple(path.split("/"))
+    if _PLAIN.fullmatch(path) and len(path) <= MAXIMAL_PATH_BYTES:  # nearly all are
+        return parts
     reason = _why_unsafe(path, parts)
     if reason is not None:
         raise UnsafePathError(

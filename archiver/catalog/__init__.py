@@ -1,0 +1,39 @@
+"""The rebuildable database of many runs.
+
+- `columns`: what is known of a run, by name, kind and unit.
+- `reading`: the row of one archive, from a few of its records.
+- `database`: the file, its tables, and where it lies.
+- `indexing`: bringing it up to date with the archives.
+- `expressions`: the language of `--where`.
+- `querying`: expressions, sorting and columns as SQL.
+- `store`: `open_store`, which has all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from archiver.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from archiver.catalog.store import Store
+
+
+def open_store(path: str | os.PathLike[str], *, refreshed: bool = True) -> Store:
+    """A folder of archives, and what its catalogue knows of them.
+
+    Args:
+        path: the folder.
+        refreshed: bring the catalogue up to date first; False: what it had.
+
+    Raises:
+        ArgumentError: there is no such folder.
+        MissingExtraError: SQLAlchemy or msgspec is not installed.
+        StorageError: the catalogue can be written nowhere.
+    """
+    try:
+        from archiver.catalog.store import Store
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'The catalogue needs {error.name}: pip install "keras-archiver[catalog]".') from error
+    return Store(path, refreshed=refreshed)

@@ -1,0 +1,68 @@
+"""What the catalogue knows of a run: the columns of the table `runs`, which queries, output and documents go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "whole", "real", "truth", "time"]
+Unit = Literal["bytes", "seconds", "celsius"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; the unit stands at the end of its name."""
+
+    name: str
+    kind: Kind
+    description: str
+    is_listed: bool = False
+    """Whether `archiver list` shows it unasked."""
+
+    @property
+    def unit(self) -> Unit | None:
+        """Of its numbers."""
+        return next((unit for unit in ("bytes", "seconds", "celsius") if self.name.endswith(f"_{unit}")), None)
+
+    @property
+    def short_name(self) -> str:
+        """The name without its unit, which queries may use too."""
+        return self.name.removesuffix(f"_{self.unit}") if self.unit else self.name
+
+
+COLUMNS = (
+    Column("name", "text", "name of the run", is_listed=True),
+    Column("path", "text", "folder of the archive, from the store"),
+    Column("status", "text", "complete, failed, interrupted, running, or unreadable", is_listed=True),
+    Column("stop_reason", "text", "why training ended, such as epochs, early_stopping, memory_limit"),
+    Column("exception", "text", "type of the exception that ended it"),
+    Column("is_sealed", "truth", "whether the archive is sealed"),
+    Column("created", "time", "when training began, UTC", is_listed=True),
+    Column("ended", "time", "when it ended, UTC"),
+    Column("training_seconds", "real", "duration of the training", is_listed=True),
+    Column("phase_count", "whole", "calls of fit"),
+    Column("epoch_count", "whole", "epochs done, over all phases", is_listed=True),
+    Column("monitor", "text", "metric that decides which epoch is best"),
+    Column("best_epoch", "whole", "epoch with its best value, in its phase"),
+    Column("best_value", "real", "that value", is_listed=True),
+    Column("condition", "text", "part of the name"),
+    Column("architecture", "text", "part of the name"),
+    Column("config", "text", "part of the name"),
+    Column("version", "whole", "2 for the second run of this name, and so on"),
+    Column("group", "text", "what binds several runs together"),
+    Column("tags", "text", "tags, by commas"),
+    Column("peak_rss_bytes", "whole", "largest resident memory of the process", is_listed=True),
+    Column("peak_gpu_bytes", "whole", "largest memory of a GPU"),
+    Column("highest_cpu_celsius", "real", "highest temperature of the processor"),
+    Column("highest_gpu_celsius", "real", "highest temperature of a GPU"),
+    Column("memory_alerts", "whole", "how often memory passed a limit"),
+    Column("cooling_seconds", "real", "time of cooling breaks"),
+    Column("host", "text", "machine"),
+    Column("command", "text", "command line"),
+    Column("archiver_version", "text", "that wrote it"),
+    Column("weights_digest", "text", "of the weights it ended with"),
+    Column("best_weights_digest", "text", "of those of the best epoch"),
+    Column("problem", "text", "why records could not be read"),
+)
+BY_NAME = {column.name: column for column in COLUMNS} | {column.short_name: column for column in COLUMNS}
+LISTED = tuple(column.name for column in COLUMNS if column.is_listed)

@@ -1,0 +1,151 @@
+"""The file of a catalogue: its tables, where it lies, and its making anew.
+
+Nothing in it is worth keeping: a file of another version, a damaged or a foreign one is deleted and built again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+
+from archiver.catalog.columns import COLUMNS, Kind
+from archiver.errors import StorageError
+from archiver.storage.files import explained
+
+FILE_NAME = "catalog.db"
+APPLICATION_ID = 0x61726368
+"""In the header of the file: "arch"."""
+SCHEMA_VERSION = 1
+"""Of the tables below: raised with every change of them."""
+BUSY_SECONDS = 60
+CACHE_BYTES = 64 << 20
+
+_TYPES: dict[Kind, Any] = {
+    "text": sql.Text, "whole": sql.BigInteger, "real": sql.Float, "truth": sql.Boolean, "time": sql.Text,
+}  # fmt: skip
+
+TABLES = sql.MetaData()
+RUNS = sql.Table(
+    "runs",
+    TABLES,
+    sql.Column("run_id", sql.Integer, primary_key=True),
+    sql.Column("stamp", sql.Text, nullable=False),
+    *(sql.Column(column.name, _TYPES[column.kind]) for column in COLUMNS),
+)
+"""A row for each archive. `stamp`: what the file system said of it. Times are ISO 8601 texts in UTC."""
+METRICS = sql.Table(
+    "metrics",
+    TABLES,
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("run_id", sql.Integer, primary_key=True),
+    sql.Column("value", sql.Float),
+    sqlite_with_rowid=False,
+)
+"""The last value of each metric; no value: NaN or infinite."""
+sql.Index("runs_path", RUNS.c.path, unique=True)
+sql.Index("metrics_value", METRICS.c.name, METRICS.c.value)
+sql.Index("metrics_run", METRICS.c.run_id)
+
+
+def catalogue_path(store: Path) -> Path:
+    """Where the catalogue of a store lies: in it, or in the user's cache folder where nothing can be written there."""
+    own = store / FILE_NAME
+    if os.access(own if own.exists() else store, os.W_OK) and os.access(store, os.W_OK):
+        return own
+    digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "archiver" / "catalogues" / f"{digest[:32]}.db"
+
+
+def open_database(path: Path) -> sql.Engine:
+    """The database, with its tables; made anew where it is not one of ours, or of another version.
+
+    Raises:
+        StorageError: the file cannot be made.
+    """
+    with explained("make", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path), told(path):
+        engine = _engine(path)
+        if not _is_ours(engine):
+            engine.dispose()
+            _remove(path)
+            engine = _engine(path)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            TABLES.create_all(connection)
+    return engine
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Make what a database says a `StorageError` that says where."""
+    try:
+        yield
+    except sql.exc.DBAPIError as error:
+        raise StorageError(
+            None, f"cannot use the catalogue {path}: {error.orig}; delete it, it is built anew"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two processes shall not replace an old database by turns."""
+    with explained("lock", path):
+        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _engine(path: Path) -> sql.Engine:
+    engine = sql.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+
+    @sql.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's "begin" below is the only one
+        connection.execute(f"PRAGMA cache_size = {-(CACHE_BYTES >> 10)}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")  # a catalogue that a power loss damages is built again
+
+    @sql.event.listens_for(engine, "begin")
+    def begin(connection: sql.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+    return engine
+
+
+def _is_ours(engine: sql.Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            application = connection.exec_driver_sql("PRAGMA application_id").scalar()
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+            found = {
+                table: {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
+                for table in ("runs", "metrics")
+            }
+    except sql.exc.DBAPIError as error:
+        if type(error.orig) is not sqlite3.DatabaseError:  # it is busy, or cannot be read
+            raise
+        return False  # no database, or a damaged one
+    if (application, version) == (0, 0) and not any(found.values()):
+        return True
+    expected = {table.name: {column.name for column in table.columns} for table in (RUNS, METRICS)}
+    return (application, version, found) == (APPLICATION_ID, SCHEMA_VERSION, expected)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with explained("remove", path):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,312 @@
+"""The row of one archive: a few of its records, decoded as far as the catalogue needs them. Nothing in them is trusted.
+
+Whole records are checked by `archiver verify`; here ten thousand are to be read in a second, so that msgspec decodes
+only some fields. What does not fit is told in the column `problem`, and the rest is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from archiver import layout
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES
+from archiver.archive.outcome import build_history
+from archiver.archive.phases import gather_phases
+from archiver.archive.status import status_of
+from archiver.errors import ArchiverError
+from archiver.layout import RecordFile
+from archiver.naming import FOLDER_SUFFIX
+from archiver.records.base import FORMAT_VERSION, NON_FINITE
+from archiver.storage.journal import Journal
+from archiver.storage.reading import read_below
+
+Value = str | int | float | bool | None
+T = TypeVar("T")
+MAXIMAL_TEXT = 1000
+"""Longer texts are cut: they are shown in tables."""
+MAXIMAL_METRICS = 200
+"""Of one run."""
+
+
+@dataclass
+class Row:
+    """What the catalogue keeps of a run."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    """By name of the column; what is missing was not there."""
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """By name, test metrics as `test_...`, logged numbers by their own; None: NaN."""
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A piece of a record; fields that are not named are passed over."""
+
+
+class _Name(_Part):
+    name: str
+    condition: str | None = None
+    architecture: str | None = None
+    config: str | None = None
+    version: int = 1
+
+
+class _Process(_Part):
+    host: str
+
+
+class _RunRecord(_Part):
+    format_version: int
+    name: _Name
+    created: str
+    archiver_version: str
+    process: _Process
+    command: dict[str, Any]
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class _Results(_Part):
+    format_version: int
+    status: str
+    stop_reason: str | None
+    exception: dict[str, Any] | None
+    ended: str
+    training_seconds: float | str
+    phase_count: int
+    epoch_count: int
+    final_metrics: dict[str, float | str]
+    best_epoch: dict[str, Any]
+    weights_digest: Any
+    test: dict[str, Any]
+    logged: dict[str, Any] = {}
+
+
+class _Column(_Part):
+    column: str
+    maximum: float | str
+
+
+class _PhaseUse(_Part):
+    columns: tuple[_Column, ...]
+
+
+class _Sampling(_Part):
+    phases: tuple[_PhaseUse, ...] = ()
+
+
+class _Target(_Part):
+    part: str
+    highest_celsius: float | str | None = None
+
+
+class _Cooling(_Part):
+    total_seconds: float | str | None = None
+    targets: tuple[_Target, ...] = ()
+
+
+class _Guard(_Part):
+    events: tuple[msgspec.Raw, ...] = ()
+
+
+class _PhaseTelemetry(_Part):
+    cooling: _Cooling
+    guard: _Guard
+
+
+class _Telemetry(_Part):
+    format_version: int
+    peak_rss_bytes: Any
+    phases: tuple[_PhaseTelemetry, ...] = ()
+
+
+class _PhaseSampling(_Part):
+    sampling: _Sampling
+
+
+class _GpuTelemetry(_Part):
+    phases: tuple[_PhaseSampling, ...] = ()
+
+
+_RUN = msgspec.json.Decoder(_RunRecord)
+_RESULTS = msgspec.json.Decoder(_Results)
+_TELEMETRY = msgspec.json.Decoder(_Telemetry)
+_GPU_TELEMETRY = msgspec.json.Decoder(_GpuTelemetry)
+_GPU_COLUMN = re.compile(rb'"gpu_[0-9]')
+"""Summaries of columns are most of the document: they are decoded where there is a GPU."""
+
+
+def read_row(folder: Path) -> Row:
+    """The row of the archive in a folder, as far as it can be read. Never raises for what stands in it.
+
+    Args:
+        folder: of the archive; not a link.
+    """
+    row, reader = Row(), _Reader(folder)
+    row.values["name"] = reader.name
+    run = reader.read(layout.RUN, _RUN)
+    if run is not None:
+        row.values |= _of_run(run)
+    row.values["is_sealed"] = os.path.isfile(folder / layout.MANIFEST_BLAKE3.pattern)
+    results = reader.read(layout.RESULTS, _RESULTS) if row.values["is_sealed"] else None
+    if results is not None:
+        row.values |= _of_results(results)
+        row.metrics = dict(_metrics(results))
+        telemetry = reader.read(layout.TELEMETRY, _TELEMETRY)
+        if telemetry is not None:
+            row.values |= _of_telemetry(telemetry, reader.data)
+    else:
+        _add_journal(row, folder, reader.problems)
+    row.values["problem"] = "; ".join(reader.problems) or None
+    row.values = {column: value if value is None else _plain(value) for column, value in row.values.items()}
+    return row
+
+
+class _Reader:
+    """Reads records of one archive, and gathers why some could not be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.name = folder, folder.name.removesuffix(FOLDER_SUFFIX)
+        self.problems: list[str] = []
+        self.data = b""
+
+    def read(self, file: RecordFile[Any], decoder: msgspec.json.Decoder[T]) -> T | None:
+        """Some fields of a record, or None; `data` is all of it."""
+        path = file.path(self.name)
+        try:
+            self.data = read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES)
+            record = decoder.decode(self.data)
+        except FileNotFoundError:
+            if file is layout.RUN:
+                self.problems.append(f"{path}: missing")
+            return None
+        except (OSError, ArchiverError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            self.problems.append(f"{path}: {error}")
+            return None
+        version = record.format_version  # type: ignore[attr-defined]
+        if version != FORMAT_VERSION:
+            self.problems.append(f"{path}: format version {version}, expected {FORMAT_VERSION}")
+            return None
+        return record
+
+
+def _of_run(run: _RunRecord) -> dict[str, Any]:
+    target, arguments = run.command.get("target"), run.command.get("arguments")
+    parts = [target, *(arguments if isinstance(arguments, list) else [])]
+    return {
+        "name": run.name.name,
+        "condition": run.name.condition,
+        "architecture": run.name.architecture,
+        "config": run.name.config,
+        "version": run.name.version,
+        "created": run.created,
+        "archiver_version": run.archiver_version,
+        "host": run.process.host,
+        "command": " ".join(str(part) for part in parts if part is not None) or None,
+        "group": run.group,
+        "tags": ", ".join(run.tags) or None,
+    }
+
+
+def _of_results(results: _Results) -> dict[str, Any]:
+    best = results.best_epoch
+    return {
+        "status": results.status,
+        "stop_reason": results.stop_reason,
+        "exception": (results.exception or {}).get("type"),
+        "ended": results.ended,
+        "training_seconds": _real(results.training_seconds),
+        "phase_count": results.phase_count,
+        "epoch_count": results.epoch_count,
+        "monitor": best.get("monitor"),
+        "best_epoch": best.get("epoch"),
+        "best_value": _real(best.get("value")),
+        "weights_digest": results.weights_digest,
+        "best_weights_digest": best.get("weights_digest"),
+    }
+
+
+def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
+    tested = results.test.get("metrics")
+    groups = (
+        ("", results.logged),
+        ("test_", tested if isinstance(tested, dict) else {}),
+        ("", results.final_metrics),
+    )
+    found = {prefix + name: value for prefix, group in groups for name, value in group.items()}
+    for name, value in list(found.items())[:MAXIMAL_METRICS]:
+        number = _real(value)
+        if number is not None or value in NON_FINITE:
+            yield name[:MAXIMAL_TEXT], number
+
+
+def _of_telemetry(telemetry: _Telemetry, data: bytes) -> dict[str, Any]:
+    targets = [target for phase in telemetry.phases for target in phase.cooling.targets]
+    pauses = [_real(phase.cooling.total_seconds) for phase in telemetry.phases]
+    return {
+        "peak_rss_bytes": telemetry.peak_rss_bytes,
+        "peak_gpu_bytes": _peak_gpu_bytes(data) if _GPU_COLUMN.search(data) else None,
+        "highest_cpu_celsius": _largest(each.highest_celsius for each in targets if each.part == "cpu"),
+        "highest_gpu_celsius": _largest(each.highest_celsius for each in targets if each.part == "gpu"),
+        "memory_alerts": sum(len(phase.guard.events) for phase in telemetry.phases),
+        "cooling_seconds": sum(pause for pause in pauses if pause is not None) if any(pauses) else None,
+    }
+
+
+def _peak_gpu_bytes(data: bytes) -> float | None:
+    try:
+        phases = _GPU_TELEMETRY.decode(data).phases
+    except (ValueError, RecursionError):
+        return None
+    columns = [column for phase in phases for use in phase.sampling.phases for column in use.columns]
+    used = [each for each in columns if each.column.startswith("gpu_") and each.column.endswith("_used_bytes")]
+    return _largest(each.maximum for each in used)
+
+
+def _add_journal(row: Row, folder: Path, problems: list[str]) -> None:
+    """A run that is not sealed is told by its journal alone."""
+    try:
+        contents = Journal(folder).read()
+        status = status_of(contents, sealed=False)
+        history = build_history(contents)
+        ended = [phase.ended.utc for phase in gather_phases(contents) if phase.ended is not None]
+    except (OSError, ArchiverError) as error:
+        problems.append(str(error))
+        row.values.setdefault("status", "unreadable")
+        return
+    row.values |= {
+        "status": status.status,
+        "stop_reason": status.stop_reason,
+        "exception": status.exception.type if status.exception else None,
+        "ended": ended[-1].isoformat() if ended and status.status != "running" else None,
+        "phase_count": len(history.phases),
+        "epoch_count": sum(len(phase.epochs) for phase in history.phases),
+        "training_seconds": float(sum(seconds for phase in history.phases for seconds in phase.epoch_seconds)),
+    }
+    for phase in history.phases:
+        row.metrics |= {name: _real(values[-1]) for name, values in phase.metrics.items() if values}
+
+
+def _largest(values: Iterator[Any]) -> float | None:
+    return max((number for value in values if (number := _real(value)) is not None), default=None)
+
+
+def _real(value: Any) -> float | None:
+    """A finite number, or nothing."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < float("inf") else None
+
+
+def _plain(value: Any) -> Value:
+    """What a database takes: an unavailable value is none."""
+    if isinstance(value, str):
+        return value[:MAXIMAL_TEXT]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None
+    return None if isinstance(value, Mapping) or not isinstance(value, int | float) else value

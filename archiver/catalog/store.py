@@ -1,0 +1,117 @@
+"""`Store`: a folder of archives, and what its catalogue knows of them."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+
+from archiver.catalog.columns import COLUMNS, LISTED
+from archiver.catalog.database import METRICS, RUNS, catalogue_path, open_database, told
+from archiver.catalog.indexing import IndexResult, refresh
+from archiver.catalog.querying import names, statement
+from archiver.errors import ArgumentError, MissingExtraError
+
+DEFAULT_SORT = ("-created",)
+
+
+class Store:
+    """A folder of archives, whose catalogue is brought up to date when it is opened.
+
+    Args:
+        path: the folder.
+        refreshed: whether to look for changes; False: what the catalogue had.
+
+    Raises:
+        ArgumentError: there is no such folder.
+        StorageError: the catalogue can be written nowhere.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, refreshed: bool = True) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise ArgumentError(f"Received {self.path}. Expected a folder that holds archives.")
+        self.catalogue_path = catalogue_path(self.path)
+        self._engine = open_database(self.catalogue_path)
+        self._closing = weakref.finalize(self, self._engine.dispose)
+        if refreshed:
+            self.refresh()
+
+    def close(self) -> None:
+        """Close the database; the next call opens it again."""
+        self._engine.dispose()
+
+    def refresh(self, *, everything: bool = False) -> IndexResult:
+        """Read the archives that are new or have changed; `everything`: all of them."""
+        return refresh(self._engine, self.path, everything=everything)
+
+    def metric_names(self) -> list[str]:
+        """The names of all metrics, sorted."""
+        with told(self.catalogue_path), self._engine.connect() as connection:
+            # Name by name through the index: to ask for distinct ones reads every row.
+            found: list[str] = []
+            while True:
+                after = METRICS.c.name > found[-1] if found else sql.true()
+                name = connection.execute(sql.select(sql.func.min(METRICS.c.name)).where(after)).scalar()
+                if name is None:
+                    return found
+                found.append(name)
+
+    def names(self) -> list[tuple[str, str, str]]:
+        """Name, kind and description of everything that can be asked for."""
+        return names(self.metric_names())
+
+    def runs(
+        self,
+        where: str | None = None,
+        *,
+        sort: Sequence[str] = DEFAULT_SORT,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """The runs, each a dict by name of column or metric.
+
+        Args:
+            where: an expression such as `val_accuracy > 0.9 and peak_rss < 4GB`.
+            sort: names; with a minus the largest first.
+            columns: names; None: the usual ones.
+            limit: at most so many.
+
+        Raises:
+            ArgumentError: no such expression, column or metric.
+        """
+        wanted = statement(self.metric_names(), where, sort, LISTED if columns is None else columns, limit)
+        with told(self.catalogue_path), self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(wanted).mappings()]
+
+    def to_dataframe(self, where: str | None = None, *, sort: Sequence[str] = DEFAULT_SORT) -> Any:
+        """All columns and metrics of the runs, as a `pandas.DataFrame`; times are UTC.
+
+        Raises:
+            ArgumentError: no such expression, column or metric.
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("pandas is not installed. pip install 'keras-archiver[dataframe]'") from error
+        rows = self.runs(where, sort=sort, columns=["path", *(each.name for each in COLUMNS if each.name != "path")])
+        frame = pd.DataFrame(rows, columns=["path", *(each.name for each in COLUMNS if each.name != "path")])
+        for column in COLUMNS:
+            if column.kind == "time":
+                frame[column.name] = pd.to_datetime(frame[column.name], utc=True, format="ISO8601")
+        metrics = pd.DataFrame(self._metric_rows(), columns=["path", "name", "value"])
+        wide = metrics.pivot(index="path", columns="name", values="value")
+        wide = wide[[name for name in wide.columns if name not in frame.columns]]
+        return frame.merge(wide, how="left", left_on="path", right_index=True)
+
+    def _metric_rows(self) -> Iterator[tuple[Any, ...]]:
+        wanted = sql.select(RUNS.c.path, METRICS.c.name, METRICS.c.value).join_from(
+            RUNS, METRICS, METRICS.c.run_id == RUNS.c.run_id
+        )
+        with told(self.catalogue_path), self._engine.connect() as connection:
+            yield from (tuple(row) for row in connection.execute(wanted))

@@ -1,0 +1,34 @@
+"""`archiver index`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("index")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Read all archives again, not only those that changed.")
+def command(store: Path, *, everything: bool) -> None:
+    """Make the catalogue of a folder of archives, or bring it up to date.
+
+    It can be deleted at any time: the archives are the truth.
+
+    \b
+    Example:
+      archiver index runs
+    """
+    from archiver.catalog import open_store
+
+    opened = open_store(store, refreshed=False)
+    result = opened.refresh(everything=everything)
+    click.echo(
+        f"{result.run_count} runs in {opened.catalogue_path}: {result.read_count} read, {result.dropped_count} gone, "
+        f"{result.elapsed_seconds:.2f} s"
+    )
+    if result.problem_count:
+        click.echo(
+            f"{result.problem_count} could not be read whole; see: archiver list {store} "
+            "--where 'problem is not null' --columns path,problem"
+        )
