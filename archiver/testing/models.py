@@ -266,5 +266,6 @@ def _save_checkpoint(run: Run, model: TinyModel, phase: int) -> None:
         seed_generators=parts["seed_generators"],
         random_state=random_state,
         callbacks=[{"class": "keras.src.callbacks.lambda_callback.LambdaCallback", "state": {}}],
+        data_state={},
     )
     run.write(layout.CHECKPOINT_STATE, state)

@@ -26,13 +26,16 @@ def run(
 @pytest.mark.backend
 @pytest.mark.stress
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize(
-    ("name", "every", "first_step"),
-    [("lstm", 1, 13), ("arrays", "epoch", 19)][: campaign(1, 2)],
-    ids=["lstm, with all steps of an epoch done", "arrays, within an epoch"][: campaign(1, 2)],
+    ("backend", "name", "every", "first_step"),
+    [
+        ("jax", "lstm", 1, 13),  # with all steps of an epoch done
+        ("torch", "arrays", "epoch", 19),  # within an epoch
+        ("torch", "lstm", 1, 13),
+        ("jax", "arrays", "epoch", 19),
+    ][: campaign(2, 4)],
 )
-def test_backend(name: str, every: object, first_step: int, backend: str, tmp_path: Path) -> None:
+def test_backend(backend: str, name: str, every: object, first_step: int, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     whole = run(tmp_path / "whole", name, backend)
