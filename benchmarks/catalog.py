@@ -82,7 +82,6 @@ def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
     cold(store)
     opened = open_store(store)
     measures: dict[str, Callable[[], float]] = {
-        "index, cold": lambda: cold(store),
         "refresh, nothing new": lambda: seconds(open_store(store, refreshed=False).refresh),
         f"where {WHERE!r}, sorted, the first {SHOWN}": lambda: seconds(
             lambda: opened.runs(WHERE, sort=["-val_accuracy"], columns=["name", "val_accuracy"], limit=SHOWN)
@@ -92,10 +91,8 @@ def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
         ),
         "the same, all of them": lambda: seconds(lambda: opened.runs(WHERE, sort=["-val_accuracy"])),
     }
-    del measures["index, cold"]
-    opened_times = interleaved(measures, max(5, rounds))
-    cold_times = interleaved({"index, cold": lambda: cold(store)}, rounds)
-    found = cold_times | opened_times
+    found = interleaved(measures, max(5, rounds))
+    found = interleaved({"index, cold": lambda: cold(store)}, rounds) | found
     return [(name, spread([each * 1e3 for each in times], " ms")) for name, times in found.items()]
 
 

@@ -92,16 +92,16 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except sql.exc.DBAPIError as error:
-        raise StorageError(
-            None, f"cannot use the catalogue {path}: {error.orig}; delete it, it is built anew"
-        ) from error
+        is_damaged = type(error.orig) is sqlite3.DatabaseError
+        remedy = "delete it, it is built anew" if is_damaged else "check the path, and whether another process holds it"
+        raise StorageError(f"cannot use the catalogue {path}: {error.orig}; {remedy}") from error
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Two processes shall not replace an old database by turns."""
-    with explained("lock", path):
-        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with explained("lock", path.parent):
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

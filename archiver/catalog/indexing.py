@@ -60,14 +60,14 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
     with told(Path(engine.url.database or "")):
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
-        found = dict(_archives(store, "", known))
+        found = {_text(path): (path, stamp) for path, stamp in _archives(store, "", known)}
         changed = [
-            path for path, stamp in found.items() if everything or stamp == UNSETTLED or known.get(path) != stamp
+            path for path, (_, stamp) in found.items() if everything or stamp == UNSETTLED or known.get(path) != stamp
         ]
         gone = [path for path in known if path not in found]
         for begin in range(0, max(len(changed), len(gone)), ROWS_AT_ONCE):
             part = changed[begin : begin + ROWS_AT_ONCE]
-            rows = [(path, found[path], read_row(store / path)) for path in part]
+            rows = [(path, found[path][1], read_row(store / found[path][0])) for path in part]
             _write(engine, rows, [*part, *gone[begin : begin + ROWS_AT_ONCE]])
         with engine.connect() as connection:
             count, problems = connection.execute(_COUNTS).one()
@@ -87,7 +87,7 @@ def _archives(folder: Path, prefix: str, known: Mapping[str, str], depth: int = 
                 if not entry.is_dir(follow_symlinks=False) or entry.name.startswith("."):
                     continue
                 path = prefix + entry.name
-                stamp = _stamp(entry, known.get(path))
+                stamp = _stamp(entry, known.get(_text(path)))
                 if stamp is not None:
                     yield path, stamp
                 else:
@@ -97,6 +97,11 @@ def _archives(folder: Path, prefix: str, known: Mapping[str, str], depth: int = 
     if depth < MAXIMAL_DEPTH:
         for name in sorted(below):
             yield from _archives(folder / name, f"{prefix}{name}/", known, depth + 1)
+
+
+def _text(path: str) -> str:
+    """As the catalogue has it: bytes of a name that are no UTF-8 are written out."""
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _stamp(entry: os.DirEntry[str], before: str | None) -> str | None:

@@ -48,20 +48,23 @@ def write_runs(rows: Rows, form: str, output: Path | None) -> None:
 
 
 def _json(rows: Rows) -> str:
-    return json.dumps([dict(row) for row in rows], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps([dict(row) for row in rows], indent=2, allow_nan=False) + "\n"
 
 
 def _csv(rows: Rows) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if rows:
-        writer.writerow(rows[0].keys())
-    writer.writerows([_no_formula(value) for value in row.values()] for row in rows)
+        writer.writerow([_plain(name) for name in rows[0]])
+    writer.writerows([_plain(value) for value in row.values()] for row in rows)
     return text.getvalue()
 
 
-def _no_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(SPREADSHEET_SIGNS) else value
+def _plain(value: Any) -> Any:
+    """A text that neither a spreadsheet nor a terminal obeys."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(SPREADSHEET_SIGNS) else printable(value)
 
 
 def _write_parquet(rows: Rows, output: Path | None) -> None:
@@ -86,7 +89,7 @@ def _table(rows: Rows) -> str:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         is_number = any(isinstance(row[name], int | float) for row in rows)
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(name, value)) for name, value in row.items()))
     console = Console(highlight=False, file=io.StringIO(), width=None if sys.stdout.isatty() else 10_000)

@@ -6,7 +6,7 @@ import difflib
 import operator as operators
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sql
@@ -14,6 +14,7 @@ import sqlalchemy as sql
 from archiver.catalog.columns import BY_NAME, COLUMNS, Column, Kind
 from archiver.catalog.database import METRICS, RUNS
 from archiver.catalog.expressions import Comparison, Expression, IsIn, IsNull, Joined, Not, Place, Value, parse
+from archiver.catalog.reading import time_text
 from archiver.errors import ArgumentError
 
 MAXIMAL_METRICS = 50
@@ -191,8 +192,7 @@ def _utc(text: str, source: Source, place: Place) -> str:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise place.error(f"{source.name} is a time. Expected such as {_example(source)}.") from None
-    moment = moment if moment.tzinfo else moment.astimezone()
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time_text(moment)  # without an offset it is local time
 
 
 def names(metrics: Iterable[str]) -> list[tuple[str, str, str]]:

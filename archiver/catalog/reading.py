@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,6 +164,7 @@ def read_row(folder: Path) -> Row:
             row.values |= _of_telemetry(telemetry, reader.data)
     else:
         _add_journal(row, folder, reader.problems)
+    row.metrics = {name[:MAXIMAL_TEXT]: row.metrics[name] for name in list(row.metrics)[:MAXIMAL_METRICS]}
     row.values["problem"] = "; ".join(reader.problems) or None
     row.values = {column: value if value is None else _plain(value) for column, value in row.values.items()}
     return row
@@ -205,7 +207,7 @@ def _of_run(run: _RunRecord) -> dict[str, Any]:
         "architecture": run.name.architecture,
         "config": run.name.config,
         "version": run.name.version,
-        "created": run.created,
+        "created": _time(run.created),
         "archiver_version": run.archiver_version,
         "host": run.process.host,
         "command": " ".join(str(part) for part in parts if part is not None) or None,
@@ -220,7 +222,7 @@ def _of_results(results: _Results) -> dict[str, Any]:
         "status": results.status,
         "stop_reason": results.stop_reason,
         "exception": (results.exception or {}).get("type"),
-        "ended": results.ended,
+        "ended": _time(results.ended),
         "training_seconds": _real(results.training_seconds),
         "phase_count": results.phase_count,
         "epoch_count": results.epoch_count,
@@ -240,10 +242,10 @@ def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
         ("", results.final_metrics),
     )
     found = {prefix + name: value for prefix, group in groups for name, value in group.items()}
-    for name, value in list(found.items())[:MAXIMAL_METRICS]:
+    for name, value in found.items():
         number = _real(value)
         if number is not None or value in NON_FINITE:
-            yield name[:MAXIMAL_TEXT], number
+            yield name, number
 
 
 def _of_telemetry(telemetry: _Telemetry, data: bytes) -> dict[str, Any]:
@@ -284,13 +286,25 @@ def _add_journal(row: Row, folder: Path, problems: list[str]) -> None:
         "status": status.status,
         "stop_reason": status.stop_reason,
         "exception": status.exception.type if status.exception else None,
-        "ended": ended[-1].isoformat() if ended and status.status != "running" else None,
+        "ended": time_text(ended[-1]) if ended and status.status != "running" else None,
         "phase_count": len(history.phases),
         "epoch_count": sum(len(phase.epochs) for phase in history.phases),
         "training_seconds": float(sum(seconds for phase in history.phases for seconds in phase.epoch_seconds)),
     }
     for phase in history.phases:
         row.metrics |= {name: _real(values[-1]) for name, values in phase.metrics.items() if values}
+
+
+def time_text(moment: datetime) -> str:
+    """A moment as the catalogue has it: in UTC, all texts of one length, so that their order is that of time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _time(text: str) -> str | None:
+    try:
+        return time_text(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _largest(values: Iterator[Any]) -> float | None:
@@ -305,8 +319,8 @@ def _real(value: Any) -> float | None:
 
 def _plain(value: Any) -> Value:
     """What a database takes: an unavailable value is none."""
-    if isinstance(value, str):
-        return value[:MAXIMAL_TEXT]
+    if isinstance(value, str):  # a folder's name may be no Unicode, which SQLite does not take
+        return value[:MAXIMAL_TEXT].encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
     return None if isinstance(value, Mapping) or not isinstance(value, int | float) else value

@@ -99,14 +99,14 @@ class Store:
             import pandas as pd
         except ImportError as error:
             raise MissingExtraError("pandas is not installed. pip install 'keras-archiver[dataframe]'") from error
-        rows = self.runs(where, sort=sort, columns=["path", *(each.name for each in COLUMNS if each.name != "path")])
-        frame = pd.DataFrame(rows, columns=["path", *(each.name for each in COLUMNS if each.name != "path")])
+        columns = [column.name for column in COLUMNS]
+        frame = pd.DataFrame(self.runs(where, sort=sort, columns=columns), columns=columns)
         for column in COLUMNS:
             if column.kind == "time":
                 frame[column.name] = pd.to_datetime(frame[column.name], utc=True, format="ISO8601")
         metrics = pd.DataFrame(self._metric_rows(), columns=["path", "name", "value"])
         wide = metrics.pivot(index="path", columns="name", values="value")
-        wide = wide[[name for name in wide.columns if name not in frame.columns]]
+        wide = wide[[name for name in wide.columns if name not in columns]]  # a column goes before a metric of its name
         return frame.merge(wide, how="left", left_on="path", right_index=True)
 
     def _metric_rows(self) -> Iterator[tuple[Any, ...]]:

@@ -67,7 +67,7 @@ def _describe_input(
         if channels is not None:
             channels.update(block)
         if counts is not None:
-            counts.update(block if dtype.kind != "f" or np.isfinite(block).all() else block[np.isfinite(block)])
+            counts.update_finite(block)
 
     blocks = (little_endian(np.ascontiguousarray(block)) for block in source.blocks(name))
     part = describe_blocks(name, dtype, shape, blocks, also)

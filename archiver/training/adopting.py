@@ -46,6 +46,11 @@ class Plan:
         return state.epoch if isinstance(state, SnapshotState) else 0
 
     @property
+    def data_state(self) -> Any:
+        """What the data kept there, decoded; None: it is not known."""
+        return None if self.saved is None else self.saved.decoded(self.saved.state.data_state)
+
+    @property
     def details(self) -> dict[str, Any]:
         """What the journal says of it."""
         state = self.saved.state if self.saved is not None else None

@@ -6,7 +6,7 @@ Where what they keep was not to be seen, their batches are drawn again, once a l
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,21 @@ NOT_DRAWN = "the data are not where an earlier call of fit, which is not done ag
 class EarlierData:
     """Data that a skipped call of `fit` had drawn from, and that could not be put where they stood."""
 
-    data: weakref.ref[Any]
-    validation_data: weakref.ref[Any] | None
+    data: Callable[[], Any]
+    validation_data: Callable[[], Any]
     validation_freq: Any
     epochs: range
     are_whole_passes: bool
 
     def is_of(self, call: FitCall) -> bool:
         """Whether this call trains on the same object."""
-        return self.data() is call.resolved.get("x")
+        data = self.data()
+        return data is not None and data is call.resolved.get("x")
 
     def draw(self, call: FitCall) -> bool:
         """Draw the same batches through this call. Returns whether these are all that the earlier one had drawn."""
-        validated = None if self.validation_data is None else self.validation_data()
-        same = call.resolved.get("val_x") is validated and call.resolved.get("validation_freq") == self.validation_freq
+        same = call.resolved.get("val_x") is self.validation_data()
+        same = same and call.resolved.get("validation_freq") == self.validation_freq
         if not self.are_whole_passes or not same or any(call.resolved.get(each) is not None for each in _STEPS):
             return False
         replay(call, self.epochs)
@@ -51,23 +52,28 @@ def leave(plan: Plan, call: FitCall, epoch_count: int) -> EarlierData | None:
         call: the call.
         epoch_count: epochs that the other process had done in it.
     """
-    states = plan.saved.decoded(plan.saved.state.data_state) if plan.saved is not None else None
+    states = plan.data_state
     if data_states.can_be_put(call, states):
         data_states.put_states(call, states)
         return None
     if not data_states.has_data_sets(call):
         return None
-    first, validated = int(call.resolved.get("initial_epoch") or 0), call.resolved.get("val_x")
+    first = int(call.resolved.get("initial_epoch") or 0)
+    return EarlierData(
+        _reference(call.resolved.get("x")),
+        _reference(call.resolved.get("val_x")),
+        call.resolved.get("validation_freq"),
+        range(first, first + epoch_count),
+        all(call.resolved.get(each) is None for each in _STEPS),
+    )
+
+
+def _reference(data: Any) -> Callable[[], Any]:
+    """Data shall not live longer than `fit` because of us; of a few kinds Python has no weak references."""
     try:
-        return EarlierData(
-            weakref.ref(call.resolved["x"]),
-            None if validated is None else weakref.ref(validated),
-            call.resolved.get("validation_freq"),
-            range(first, first + epoch_count),
-            all(call.resolved.get(each) is None for each in _STEPS),
-        )
-    except TypeError:  # what cannot be referred to weakly is begun anew by each call, as a list is
-        return None
+        return weakref.ref(data)
+    except TypeError:  # None, and lists or dicts of arrays
+        return lambda: data
 
 
 def draw_again(earlier: Sequence[EarlierData], call: FitCall) -> bool:

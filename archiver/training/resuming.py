@@ -45,14 +45,6 @@ class Resumption:
         decoded: dict[str, Any] = saved.decoded(encoded)
         return decoded
 
-    @property
-    def can_put_data(self) -> bool:
-        """Whether the data are put where they stood, whatever they were drawn for before."""
-        state, saved = self.snapshot, self.plan.saved
-        if state is None or saved is None:
-            return False
-        return data_states.can_be_put(self._call, saved.decoded(state.data_state))
-
     def begin(self) -> None:
         """Training is about to begin: be where the snapshot was, or shortly before, in front of its epoch.
 
@@ -76,14 +68,15 @@ class Resumption:
         state = self.snapshot
         if state is None:
             return
-        if not self.can_put_data:
+        data_state = self.plan.data_state
+        if not data_states.can_be_put(self._call, data_state):
             saved.put_random_states(state.begin_random_state)
             replay(self._call, epochs)
             return
         # Making the validation data ready may draw from them: it is done where the other process had done it.
         if state.has_validated:
             validation_iterator(self._call)
-        data_states.put_states(self._call, saved.decoded(state.data_state))
+        data_states.put_states(self._call, data_state)
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch has begun: where the snapshot is from within it, be there."""

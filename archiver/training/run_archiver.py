@@ -27,6 +27,7 @@ from archiver.training.adopting import Plan, Resume, adopt, is_wanted
 from archiver.training.advice import repeated_shuffle
 from archiver.training.capture import FitCall, capture, is_being_fitted
 from archiver.training.collecting import collect_all
+from archiver.training.data_states import can_be_put
 from archiver.training.earlier_data import NOT_DRAWN, EarlierData, draw_again, leave
 from archiver.training.evaluation_data import check_class_names
 from archiver.training.exits import TerminationHandler
@@ -232,7 +233,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def _with_data_of_earlier_calls(self, session: Session, plan: Plan | None, call: FitCall) -> Plan | None:
         """Bring the data to where calls of `fit` that were skipped had left them."""
         earlier, self._earlier_data = self._earlier_data, []
-        if not earlier or (plan is not None and Resumption(plan, call, []).can_put_data):
+        if not earlier or (plan is not None and can_be_put(call, plan.data_state)):
             return plan
         if session.attempt("data state", lambda: draw_again(earlier, call)):
             return plan

@@ -49,7 +49,7 @@ def test_rows_are_what_the_archives_say(store: Path) -> None:
     assert row["host"] == record.process.host
     assert row["weights_digest"] == results.weights_digest
     assert (rows["below"]["path"], rows["below"]["status"]) == ("nested/deeper/below_models", "failed")
-    assert rows["below"]["exception"] == "RuntimeError" or rows["below"]["exception"]
+    assert rows["below"]["exception"] == "ValueError"
     assert (rows["unsealed"]["is_sealed"], rows["unsealed"]["epoch_count"]) == (False, 2)
 
 
@@ -153,12 +153,16 @@ def test_two_indexers_at_once(store: Path) -> None:
 
 
 def test_an_indexer_that_is_killed(store: Path) -> None:
-    for delay in (0.25, 0.4, 0.55):
-        script = f"import archiver\nwhile True: archiver.open_store({str(store)!r}).refresh(everything=True)"
-        process = subprocess.Popen([sys.executable, "-c", script])
+    script = "import archiver\nprint(flush=True)\n"
+    script += f"while True: archiver.open_store({str(store)!r}).refresh(everything=True)"
+    for delay in (0.02, 0.05, 0.11):
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        process.stdout.close()
         assert names_in(store) == ALL
 
 
@@ -187,11 +191,28 @@ def test_hostile_values_are_kept_as_text(store: Path) -> None:
     run = Run.open(store / "run_0_models")
     hostile = "'); DROP TABLE runs; --"
     change(run, layout.RESULTS, final_metrics={hostile: 1.0, "x" * 5000: 2.0}, epoch_count=10**30)
-    change(run, layout.RUN, tags=["<script>", "\x1b[31m"], group=hostile)
+    change(run, layout.RUN, tags=["<script>", "\x1b[31m"], group=hostile, created="soon")
     opened = open_store(store)
     (row,) = opened.runs(f"`{hostile}` = 1", columns=["group", "tags", "epoch_count", hostile])
     assert row == {"group": hostile, "tags": "<script>, \x1b[31m", "epoch_count": None, hostile: 1.0}
     assert len(names_in(store)) == 6
+    assert opened.to_dataframe()["created"].isna().sum() == 1
+
+
+def test_a_folder_whose_name_is_no_unicode(store: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9_models")
+    (store / "run_0_models").rename(store / odd)
+    opened = open_store(store)
+    assert [row["path"] for row in opened.runs("problem is not null", columns=["path"])] == ["caf\\xe9_models"]
+    settle(store)
+    opened.refresh()
+    assert opened.refresh().read_count == 0
+
+
+def test_nothing_else_is_left_in_the_store(store: Path) -> None:
+    before = {path.name for path in store.iterdir()}
+    open_store(store).close()
+    assert {path.name for path in store.iterdir()} - before == {FILE_NAME}
 
 
 def test_there_is_no_such_folder(tmp_path: Path) -> None:

@@ -106,7 +106,13 @@ def test_what_a_spreadsheet_would_run_and_a_terminal_obey(store: Path) -> None:
     change(Run.open(store / "run_0_models"), layout.RUN, tags=["=cmd|' /C calc'!A0"], group="\x1b[31mred")
     arguments = ["list", store, "--where", 'name = "run_0"', "--columns", "tags,group"]
     assert list(csv.reader(io.StringIO(called(*arguments, "--format", "csv").output)))[1][0].startswith("'=")
-    assert "\x1b" not in called(*arguments).output
+    change(Run.open(store / "run_0_models"), layout.RESULTS, final_metrics={"\x1b[31m": 1.0})
+    called("index", store, "--all")
+    arguments[-1] += ",\x1b[31m"
+    for form in ("table", "csv", "json"):
+        output = called(*arguments, "--format", form).output
+        assert "31m" in output
+        assert "\x1b" not in output
 
 
 def test_names(made_store: Path) -> None:

@@ -7,11 +7,12 @@ every HDF5; `none` is not packed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from archiver.errors import ArgumentError, MissingExtraError
 
-CODECS = ("bitshuffle_lz4", "bitshuffle_zstd", "gzip", "none")
+Codec = Literal["bitshuffle_lz4", "bitshuffle_zstd", "gzip", "none"]
+CODECS: tuple[str, ...] = get_args(Codec)
 PLUGIN_CODECS = ("bitshuffle_lz4", "bitshuffle_zstd")
 GZIP_LEVEL = 4
 

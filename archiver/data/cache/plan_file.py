@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from archiver.data.cache.building import CacheStorage
+from archiver.data.cache.codecs import Codec
 from archiver.data.cache.edf import edf_recording
 from archiver.data.cache.extraction import Windowing
 from archiver.data.cache.plan import CachePlan
@@ -46,7 +47,7 @@ class StorageTable(_Table):
 
     values: str = "exact"
     """`"exact"`: the whole numbers of the files; `"float32"`: the values."""
-    codec: Literal["bitshuffle_lz4", "bitshuffle_zstd", "gzip", "none"] = "bitshuffle_lz4"
+    codec: Codec = "bitshuffle_lz4"
     scale: float | None = Field(default=None, gt=0)
     """With `values = "float32"`: quantise to 16 bits in steps of this size."""
 
@@ -119,7 +120,9 @@ def read_plan(path: Path) -> CachePlan:
     try:
         return _plan(found, path)
     except ArgumentError as error:
-        raise error if str(error).startswith(str(path)) else ArgumentError(f"{path}: {error}") from error
+        if str(error).startswith(str(path)):
+            raise
+        raise ArgumentError(f"{path}: {error}") from error
 
 
 def _from_script(path: Path) -> CachePlan:
