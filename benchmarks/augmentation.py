@@ -10,12 +10,12 @@ beyond what the process had with the model and without data.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from archiver.data import (
     window_batches,
     write_window_file,
 )
-from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from benchmarks.common import interleaved, print_machine, print_table, ratios, seconds, spread
 from benchmarks.feeding import BATCH, SCALE, SHAPE, Memory, eeg_like, make_model
 
 COPIES = 4
@@ -104,11 +104,11 @@ def compare(folder: Path, count: int, rounds: int, size: str) -> None:
     del values
     memory = {way: measured_memory(way, folder, size) for way in WAYS}
     model, file = built_model(size), WindowFile(folder / "windows")
-    seconds = interleaved({way: timed(passes(way, file, model)) for way in WAYS}, rounds)
+    found = interleaved({way: functools.partial(seconds, passes(way, file, model)) for way in WAYS}, rounds)
     rows = []
     for way in WAYS:
-        times = [each / (count * COPIES) * 1e6 for each in seconds[way]]
-        against = [spread(ratios(seconds[way], seconds[other]), "x") for other in (COPIES_IN_FIT, WITHOUT)]
+        times = [each / (count * COPIES) * 1e6 for each in found[way]]
+        against = [spread(ratios(found[way], found[other]), "x") for other in (COPIES_IN_FIT, WITHOUT)]
         sizes = [f"{memory[way][which] / 1e6:,.0f} MB" for which in ("added", "whole")]
         rows.append((way, spread(times, " us"), *against, *sizes))
     title = f"{count:,} windows ({data_bytes / 1e6:,.0f} MB), {size} model, median of {rounds} rounds, in turn"
@@ -116,15 +116,6 @@ def compare(folder: Path, count: int, rounds: int, size: str) -> None:
     print_table(title, columns, rows)
     share = memory[ONLINE]["added"] / memory[COPIES_IN_FIT]["added"]
     print(f"memory of the data: {100 * (share - 1):.1f} %")
-
-
-def timed(work: Callable[[], None]) -> Callable[[], float]:
-    def measure() -> float:
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
-
-    return measure
 
 
 def compare_operations(rounds: int) -> None:
@@ -136,13 +127,14 @@ def compare_operations(rounds: int) -> None:
     }
     chains = single | {"all of the training": operations()}
 
-    def seconds(augment: Augmentation) -> float:
-        began = time.perf_counter()
+    def apply(augment: Augmentation) -> None:
         for begin in range(0, len(windows), BATCH):
             augment.apply(windows[begin : begin + BATCH], numbers[begin : begin + BATCH], 1)
-        return time.perf_counter() - began
 
-    measures = {name: lambda each=each: seconds(Augmentation(each, seed=1)) for name, each in chains.items()}
+    measures = {
+        name: functools.partial(seconds, functools.partial(apply, Augmentation(each, seed=1)))
+        for name, each in chains.items()
+    }
     found = interleaved(measures, 3 * rounds)
     rows = [(name, spread([each / len(windows) * 1e6 for each in values], " us")) for name, values in found.items()]
     print_table(f"time of a window of {SHAPE[0]} x {SHAPE[1]}, batches of {BATCH}", ("operation", "a window"), rows)

@@ -15,7 +15,6 @@ import random
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from archiver.archive.run import Run
 from archiver.catalog import open_store
 from archiver.catalog.database import FILE_NAME
 from archiver.testing import tiny_run
-from benchmarks.common import interleaved, print_machine, print_table, spread
+from benchmarks.common import interleaved, print_machine, print_table, seconds, spread
 
 WHERE = "val_accuracy > 0.9 and peak_rss < 4GB"
 SHOWN = 50
@@ -60,12 +59,6 @@ def write_archives(store: Path, count: int) -> None:
     # As if they had been there for a while: what is seconds old is read again.
     for path in (*store.glob("*_models"), *store.glob("*_models/journal.jsonl")):
         os.utime(path, (1_700_000_000, 1_700_000_000))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def remove_catalogue(store: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
@@ -19,6 +20,13 @@ def interleaved(measures: Mapping[str, Measure], repetitions: int) -> dict[str, 
         for name, measure in measures.items():
             found[name].append(measure())
     return found
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from archiver.data import data_statistics
 from archiver.storage.digests import hasher
-from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from benchmarks.common import interleaved, print_machine, print_table, ratios, seconds, spread
 
 REPETITIONS = 5
 SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -64,12 +63,6 @@ def naive_quantiles(array: Array) -> None:
     np.quantile(array, SHARES, method="inverted_cdf")
 
 
-def seconds(function: Callable[[Array], object], array: Array) -> float:
-    started = time.perf_counter()
-    function(array)
-    return time.perf_counter() - started
-
-
 def print_speeds(megabytes: int) -> None:
     for dtype in ("float32", "int16"):
         array = made(megabytes, dtype)
@@ -81,8 +74,10 @@ def print_speeds(megabytes: int) -> None:
             "one pass, by channel, with quantiles, BLAKE3": data_statistics,
         }
         repetitions = {name: way for name, way in ways.items() if way is not naive_quantiles}
-        found = interleaved({name: partial(seconds, way, array) for name, way in repetitions.items()}, REPETITIONS)
-        found["NumPy, with np.quantile; BLAKE3"] = [seconds(naive_quantiles, array)] * REPETITIONS
+        found = interleaved(
+            {name: partial(seconds, partial(way, array)) for name, way in repetitions.items()}, REPETITIONS
+        )
+        found["NumPy, with np.quantile; BLAKE3"] = [seconds(partial(naive_quantiles, array))] * REPETITIONS
         reference = found["NumPy: mean, std, min, max, isnan, zeros; BLAKE3"]
         rows = [
             (
