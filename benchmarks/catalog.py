@@ -33,7 +33,7 @@ KEPT = (layout.JOURNAL.pattern, layout.MANIFEST_BLAKE3.pattern)
 
 def documents_of(run: Run) -> dict[str, bytes]:
     """The files of a run that are copied, by path."""
-    paths = [file.path(run.name) for file in (layout.RUN, layout.RESULTS, layout.TELEMETRY)]
+    paths = [file.path(run.name) for file in (layout.RUN, layout.RESULTS)]
     return {path: (run.path / path).read_bytes() for path in (*paths, *KEPT)}
 
 
@@ -47,11 +47,11 @@ def write_archives(store: Path, count: int) -> None:
     for number in range(count):
         name = f"run_{number:06}"
         folder_of_run = store / f"{name}_models"
-        results, record, telemetry = (parsed[file.path(own)] for file in (layout.RESULTS, layout.RUN, layout.TELEMETRY))
+        results, record = parsed[layout.RESULTS.path(own)], parsed[layout.RUN.path(own)]
         record["name"]["name"] = name
         results["final_metrics"]["val_accuracy"] = chance.random()
         results["final_metrics"]["val_loss"] = chance.random()
-        telemetry["peak_rss_bytes"] = chance.randrange(8 << 30)
+        results["peaks"]["rss_bytes"] = chance.randrange(8 << 30)
         for path, data in documents.items():
             target = folder_of_run / path.replace(own, name)
             target.parent.mkdir(parents=True, exist_ok=True)

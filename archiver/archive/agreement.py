@@ -197,11 +197,20 @@ def _check_weights(inspection: Inspection, records: Records) -> None:
             path = f"{expected_in.path(name)}#/weights_digest"
             _disagree(inspection, path, f"received {digest}, expected {weights.weights_digest}")
     results: Any = records.get("results")
+    _check_initial_weights(inspection, weights, results)
     test = getattr(results, "test", None)
     if test is not None and not isinstance(test, Unavailable) and test.weights_digest != weights.weights_digest:
         path = f"{layout.RESULTS.path(name)}#/test/weights_digest"
         _disagree(inspection, path, "the test results are those of other weights")
     _check_format_files(inspection, weights)
+
+
+def _check_initial_weights(inspection: Inspection, weights: Any, results: Any) -> None:
+    digest = results.initial_weights_digest if results is not None else None
+    expected = weights.phases[0].initial_weights_digest if weights.phases else None
+    if isinstance(digest, str) and digest != expected:
+        path = f"{layout.RESULTS.path(inspection.run.name)}#/initial_weights_digest"
+        _disagree(inspection, path, f"received {digest}, expected {expected}")
 
 
 def _check_format_files(inspection: Inspection, weights: Any) -> None:

@@ -6,24 +6,30 @@ The same functions serve the live run at its end and `archiver finalize` on what
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from archiver import layout
 from archiver.archive.completeness import excused_files
 from archiver.archive.convergence import build_convergence
 from archiver.archive.directions import direction_by_name
+from archiver.archive.peaks import build_peaks
 from archiver.archive.performance import build_performance
 from archiver.archive.phases import Phase, count, gather_phases, real, understanding
 from archiver.archive.run import Run
 from archiver.archive.status import Status, status_of
 from archiver.archive.timing import build_timing
 from archiver.errors import ArchiverError
-from archiver.records.base import Unavailable
+from archiver.layout import RecordFile
+from archiver.records.base import Record, Unavailable
 from archiver.records.journal import ExceptionPart, RunStatus
+from archiver.records.lineage import ParentPart
+from archiver.records.model import WeightsTable
 from archiver.records.performance import Direction, EarlyStop
-from archiver.records.results import BestEpoch, Results, TestResults
+from archiver.records.results import BestEpoch, Peaks, Results, TestResults
 from archiver.records.training import History, PhaseHistory
 from archiver.storage.journal import JournalContents, events_named
+
+R = TypeVar("R", bound=Record)
 
 
 @understanding()
@@ -86,6 +92,8 @@ def build_results(run: Run, contents: JournalContents, history: History, test: T
     events = contents.events
     ended = max((phase.ended for phase in history.phases if phase.ended), default=events[-1].utc)
     sections = derived_sections(contents, history)
+    table = _read(run, layout.WEIGHTS)
+    saved = _saved_digest(run, contents, table)
     return Results(
         status=status.status,
         stop_reason=status.stop_reason,
@@ -96,11 +104,13 @@ def build_results(run: Run, contents: JournalContents, history: History, test: T
         phase_count=len(history.phases),
         epoch_count=sum(len(phase.epochs) for phase in history.phases),
         final_metrics=_final_metrics(history),
-        best_epoch=best_epoch(run, contents),
-        weights_digest=_saved_digest(run, contents),
+        best_epoch=_best_epoch(run, contents, saved),
+        weights_digest=saved,
+        initial_weights_digest=_initial_digest(table),
         first_non_finite_loss=_first_non_finite_loss(history),
         test=test,
         **sections,
+        peaks=_peaks(run),
         logged={event.details["name"]: event.details["value"] for event in events if event.event == "logged"},
     )
 
@@ -116,7 +126,30 @@ def derived_sections(contents: JournalContents, history: History) -> dict[str, A
         "convergence": build_convergence(contents, history),
         "performance": build_performance(history),
         "timing": build_timing(contents),
+        "parents": _parents(contents),
     }
+
+
+def _parents(contents: JournalContents) -> tuple[ParentPart, ...]:
+    return tuple(ParentPart.model_validate(event.details) for event in events_named(contents, "parent_found"))
+
+
+def _peaks(run: Run) -> Peaks | Unavailable:
+    telemetry = _read(run, layout.TELEMETRY)
+    return build_peaks(telemetry) if telemetry is not None else Unavailable(unavailable="there is no telemetry")
+
+
+def _read(run: Run, file: RecordFile[R]) -> R | None:
+    try:
+        return run.read_if_there(file)
+    except ArchiverError:
+        return None
+
+
+def _initial_digest(table: WeightsTable | None) -> str | Unavailable:
+    if table is None or not table.phases:
+        return Unavailable(unavailable="the weights were not followed")
+    return table.phases[0].initial_weights_digest
 
 
 def _final_status(contents: JournalContents, *, sealed: bool) -> Status:
@@ -134,13 +167,9 @@ def _final_metrics(history: History) -> dict[str, float]:
     return final
 
 
-def _saved_digest(run: Run, contents: JournalContents) -> str | Unavailable:
+def _saved_digest(run: Run, contents: JournalContents, table: WeightsTable | None) -> str | Unavailable:
     """As the table beside the models says; as the journal says where that could not be written."""
     saved = [event.details.get("weights_digest") for event in events_named(contents, "models_saved")]
-    try:
-        table = run.read_if_there(layout.WEIGHTS)
-    except ArchiverError:
-        table = None
     if table is not None:
         return table.weights_digest
     if not saved:
@@ -161,13 +190,17 @@ def _first_non_finite_loss(history: History) -> Any:
 
 def best_epoch(run: Run, contents: JournalContents) -> BestEpoch | Unavailable:
     """The epoch with the best value of the monitored metric so far, as the last event about it says."""
+    return _best_epoch(run, contents, _saved_digest(run, contents, _read(run, layout.WEIGHTS)))
+
+
+def _best_epoch(run: Run, contents: JournalContents, saved: str | Unavailable) -> BestEpoch | Unavailable:
     events = _best_epochs(contents)
     if not events:
         return Unavailable(unavailable="no metric was monitored, or none had a value")
     best = events[-1]
     digest = best["weights_digest"]
     file = layout.BEST_WEIGHTS.path(run.name) if digest and run.has(layout.BEST_WEIGHTS) else None
-    kept = file is not None or digest == _saved_digest(run, contents)
+    kept = file is not None or digest == saved
     return BestEpoch(
         monitor=best["monitor"],
         mode=best["mode"],

@@ -8,6 +8,7 @@ from typing import Any
 from archiver import layout
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import Disagree
+from archiver.archive.peaks import build_peaks
 from archiver.errors import ArchiverError
 from archiver.records.base import Record
 from archiver.records.telemetry import SamplingPart, Telemetry, TracePart
@@ -28,8 +29,18 @@ def check_telemetry(
     if telemetry is None:
         return
     path = layout.TELEMETRY.path(inspection.run.name)
+    _check_peaks(inspection, telemetry, records.get("results"), disagree)
     for pointer, message in _faults(inspection, telemetry, _phase_count(journal)):
         disagree(inspection, f"{path}#{pointer}", message)
+
+
+def _check_peaks(inspection: Inspection, telemetry: Telemetry, results: Any, disagree: Disagree) -> None:
+    if results is None:
+        return
+    expected = build_peaks(telemetry)
+    if results.peaks.model_dump_json() != expected.model_dump_json():  # NaN equals nothing
+        message = f"is not what follows from {layout.TELEMETRY.path(inspection.run.name)}"
+        disagree(inspection, f"{layout.RESULTS.path(inspection.run.name)}#/peaks", message)
 
 
 def _phase_count(journal: JournalContents | None) -> int:

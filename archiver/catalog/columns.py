@@ -62,6 +62,8 @@ COLUMNS = (
     Column("archiver_version", "text", "that wrote it"),
     Column("weights_digest", "text", "of the weights it ended with"),
     Column("best_weights_digest", "text", "of those of the best epoch"),
+    Column("initial_weights_digest", "text", "of the weights it began with"),
+    Column("parents", "text", "runs that it went on from, by commas"),
     Column("problem", "text", "why records could not be read"),
 )
 BY_NAME = {column.name: column for column in COLUMNS} | {column.short_name: column for column in COLUMNS}

@@ -7,7 +7,6 @@ only some fields. What does not fit is told in the column `problem`, and the res
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,6 +72,10 @@ class _RunRecord(_Part):
     tags: tuple[str, ...] = ()
 
 
+class _Parent(_Part):
+    run: str
+
+
 class _Results(_Part):
     format_version: int
     status: str
@@ -85,62 +88,15 @@ class _Results(_Part):
     final_metrics: dict[str, float | str]
     best_epoch: dict[str, Any]
     weights_digest: Any
+    initial_weights_digest: Any
+    peaks: dict[str, Any]
     test: dict[str, Any]
     logged: dict[str, Any] = {}
-
-
-class _Column(_Part):
-    column: str
-    maximum: float | str
-
-
-class _PhaseUse(_Part):
-    columns: tuple[_Column, ...]
-
-
-class _Sampling(_Part):
-    phases: tuple[_PhaseUse, ...] = ()
-
-
-class _Target(_Part):
-    part: str
-    highest_celsius: float | str | None = None
-
-
-class _Cooling(_Part):
-    total_seconds: float | str | None = None
-    targets: tuple[_Target, ...] = ()
-
-
-class _Guard(_Part):
-    events: tuple[msgspec.Raw, ...] = ()
-
-
-class _PhaseTelemetry(_Part):
-    cooling: _Cooling
-    guard: _Guard
-
-
-class _Telemetry(_Part):
-    format_version: int
-    peak_rss_bytes: Any
-    phases: tuple[_PhaseTelemetry, ...] = ()
-
-
-class _PhaseSampling(_Part):
-    sampling: _Sampling
-
-
-class _GpuTelemetry(_Part):
-    phases: tuple[_PhaseSampling, ...] = ()
+    parents: tuple[_Parent, ...] = ()
 
 
 _RUN = msgspec.json.Decoder(_RunRecord)
 _RESULTS = msgspec.json.Decoder(_Results)
-_TELEMETRY = msgspec.json.Decoder(_Telemetry)
-_GPU_TELEMETRY = msgspec.json.Decoder(_GpuTelemetry)
-_GPU_COLUMN = re.compile(rb'"gpu_[0-9]')
-"""Summaries of columns are most of the document: they are decoded where there is a GPU."""
 
 
 def read_row(folder: Path) -> Row:
@@ -159,9 +115,6 @@ def read_row(folder: Path) -> Row:
     if results is not None:
         row.values |= _of_results(results)
         row.metrics = dict(_metrics(results))
-        telemetry = reader.read(layout.TELEMETRY, _TELEMETRY)
-        if telemetry is not None:
-            row.values |= _of_telemetry(telemetry, reader.data)
     else:
         _add_journal(row, folder, reader.problems)
     row.metrics = {name[:MAXIMAL_TEXT]: row.metrics[name] for name in list(row.metrics)[:MAXIMAL_METRICS]}
@@ -176,14 +129,12 @@ class _Reader:
     def __init__(self, folder: Path) -> None:
         self._folder, self.name = folder, folder.name.removesuffix(FOLDER_SUFFIX)
         self.problems: list[str] = []
-        self.data = b""
 
     def read(self, file: RecordFile[Any], decoder: msgspec.json.Decoder[T]) -> T | None:
-        """Some fields of a record, or None; `data` is all of it."""
+        """Some fields of a record, or None."""
         path = file.path(self.name)
         try:
-            self.data = read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES)
-            record = decoder.decode(self.data)
+            record = decoder.decode(read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES))
         except FileNotFoundError:
             if file is layout.RUN:
                 self.problems.append(f"{path}: missing")
@@ -217,7 +168,7 @@ def _of_run(run: _RunRecord) -> dict[str, Any]:
 
 
 def _of_results(results: _Results) -> dict[str, Any]:
-    best = results.best_epoch
+    best, peaks = results.best_epoch, results.peaks
     return {
         "status": results.status,
         "stop_reason": results.stop_reason,
@@ -231,6 +182,14 @@ def _of_results(results: _Results) -> dict[str, Any]:
         "best_value": _real(best.get("value")),
         "weights_digest": results.weights_digest,
         "best_weights_digest": best.get("weights_digest"),
+        "initial_weights_digest": results.initial_weights_digest,
+        "parents": ", ".join(parent.run for parent in results.parents) or None,
+        "peak_rss_bytes": peaks.get("rss_bytes"),
+        "peak_gpu_bytes": peaks.get("gpu_bytes"),
+        "highest_cpu_celsius": _real(peaks.get("cpu_celsius")),
+        "highest_gpu_celsius": _real(peaks.get("gpu_celsius")),
+        "memory_alerts": peaks.get("memory_alert_count"),
+        "cooling_seconds": _real(peaks.get("cooling_seconds")) or None,
     }
 
 
@@ -246,29 +205,6 @@ def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
         number = _real(value)
         if number is not None or value in NON_FINITE:
             yield name, number
-
-
-def _of_telemetry(telemetry: _Telemetry, data: bytes) -> dict[str, Any]:
-    targets = [target for phase in telemetry.phases for target in phase.cooling.targets]
-    pauses = [_real(phase.cooling.total_seconds) for phase in telemetry.phases]
-    return {
-        "peak_rss_bytes": telemetry.peak_rss_bytes,
-        "peak_gpu_bytes": _peak_gpu_bytes(data) if _GPU_COLUMN.search(data) else None,
-        "highest_cpu_celsius": _largest(each.highest_celsius for each in targets if each.part == "cpu"),
-        "highest_gpu_celsius": _largest(each.highest_celsius for each in targets if each.part == "gpu"),
-        "memory_alerts": sum(len(phase.guard.events) for phase in telemetry.phases),
-        "cooling_seconds": sum(pause for pause in pauses if pause is not None) if any(pauses) else None,
-    }
-
-
-def _peak_gpu_bytes(data: bytes) -> float | None:
-    try:
-        phases = _GPU_TELEMETRY.decode(data).phases
-    except (ValueError, RecursionError):
-        return None
-    columns = [column for phase in phases for use in phase.sampling.phases for column in use.columns]
-    used = [each for each in columns if each.column.startswith("gpu_") and each.column.endswith("_used_bytes")]
-    return _largest(each.maximum for each in used)
 
 
 def _add_journal(row: Row, folder: Path, problems: list[str]) -> None:

@@ -22,6 +22,7 @@ def command(path: Path) -> None:
 
     from archiver.archive.run import Run
     from archiver.archive.summary import summary_rows
+    from archiver.report.relatives import relative_rows
     from archiver.report.screen import verdict_rows
 
     run = Run.open(path)
@@ -30,7 +31,7 @@ def command(path: Path) -> None:
     table.add_column(overflow="fold")
     rows = list(summary_rows(run))
     place = next((place for place, (key, _) in enumerate(rows) if key == "began"), len(rows))
-    for key, value in [*rows[:place], *verdict_rows(run), *rows[place:]]:
+    for key, value in [*rows[:place], *verdict_rows(run), *relative_rows(run), *rows[place:]]:
         table.add_row(Text(_shortened(key, 24)), Text(_shortened(value, 240)))
     Console(highlight=False).print(table)
 

@@ -18,6 +18,7 @@ that passed its limit, a signal, or somebody set `model.stop_training`."""
 EventName = Literal[
     "created",
     "phase_started",
+    "parent_found",
     "training_began",
     "resumed",
     "epoch_ended",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from archiver.records.base import Count, Json, Part, Real, Record, Sha256, Unavailable, UtcTime
 from archiver.records.journal import ExceptionPart, RunStatus, StopReason
+from archiver.records.lineage import ParentPart
 from archiver.records.performance import Convergence, MetricPerformance
 from archiver.records.scores import HeadlineScores
 from archiver.records.timing import Timing
@@ -76,6 +77,21 @@ class TestResults(Part):
     predictions_file: str | None = None
 
 
+class Peaks(Part):
+    """The extremes of the telemetry, which has the rest."""
+
+    rss_bytes: Count | Unavailable
+    """The largest resident memory of the process."""
+    gpu_bytes: Real | None
+    """The largest memory used on one GPU; null: not measured, as below."""
+    cpu_celsius: Real | None
+    gpu_celsius: Real | None
+    memory_alert_count: Count
+    """How often memory passed a limit of the guard."""
+    cooling_seconds: Real | None
+    """All cooling breaks together; null: no temperature was watched."""
+
+
 class Results(Record):
     """`results/<name>_results.json`."""
 
@@ -96,6 +112,10 @@ class Results(Record):
     best_epoch: BestEpoch | Unavailable
     weights_digest: Sha256 | Unavailable
     """Of the weights in `models/`."""
+    initial_weights_digest: Sha256 | Unavailable
+    """Of the weights with which the first phase began."""
+    parents: tuple[ParentPart, ...] = ()
+    """Earlier runs that this one went on from, as they were when it began."""
     first_non_finite_loss: Json = None
     """Phase and epoch of the first loss that was NaN or infinite."""
     test: TestResults | Unavailable
@@ -103,5 +123,6 @@ class Results(Record):
     performance: dict[str, MetricPerformance]
     """By metric, validation metrics as `val_...`."""
     timing: Timing
+    peaks: Peaks | Unavailable
     logged: dict[str, Json] = Field(default_factory=dict)
     """What `archive.log` was given, the last value of each name; all values are in the journal."""

@@ -23,6 +23,7 @@ from archiver.report.source_table import source_table
 from archiver.report.training_words import machine_sentence, timing_sentence, training_table
 from archiver.report.values import is_available
 from archiver.report.verdicts import verdicts
+from archiver.report.versions import versions
 
 INVENTORY_MARK = "<!-- archiver: inventory -->"
 SUMMARY_MARK = "<!-- archiver: summary -->"
@@ -88,6 +89,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "resources": resources(run, records["telemetry"]),
         "checklist": checklist(records),
         "sources_of_variation": sources_of_variation(train),
+        "versions": versions(run),
         "reproduce": reproduce_snippets(run, records),
     }
 

@@ -40,6 +40,7 @@ def render_page(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
     tokens = parser.parse(text)
     contents = _number_headings(tokens)
     _inline_images(tokens, figures)
+    _link_pages(tokens)
     body = _rendered(parser, tokens)
     script, style = _resource("report.js"), _resource("report.css")
     page: str = (
@@ -176,6 +177,15 @@ def _number_headings(tokens: Any) -> list[tuple[str, str]]:
 def _width_points(svg: bytes) -> float:
     match = _WIDTH.search(svg[:1000])
     return float(match[1]) if match else 0.0
+
+
+def _link_pages(tokens: Any) -> None:
+    """The reports of other runs are linked to as pages, too."""
+    for token in tokens:
+        for child in token.children or ():
+            href = str(child.attrGet("href") or "") if child.type == "link_open" else ""
+            if href.startswith("../") and href.endswith("/README.md"):
+                child.attrSet("href", href.removesuffix(".md") + ".html")
 
 
 def _inline_images(tokens: Any, figures: Mapping[str, bytes]) -> None:

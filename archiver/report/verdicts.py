@@ -10,6 +10,7 @@ from archiver.records.performance import Convergence, Overfitting
 from archiver.records.results import BestEpoch, Results
 from archiver.report.markdown import Safe, format_number, format_score, markdown_text
 from archiver.report.values import is_finite, known, value_at
+from archiver.report.versions import parents_text
 
 Verdict = tuple[str, Safe]
 """The question, and its answer as Markdown of one line."""
@@ -39,6 +40,8 @@ def verdicts(records: dict[str, Any], status: Status) -> list[Verdict]:
         rows += _generalisation(results, records["history"])
         rows += _convergence(results)
     rows += _repeatable(records["train_config"])
+    if results is not None and results.parents:
+        rows.append(("Went on from", parents_text(results.parents)))
     return rows + _labels(records["run"])
 
 

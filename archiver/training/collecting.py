@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from archiver import layout
+from archiver.archive.lineage import find_parents
 from archiver.archive.run import Run
 from archiver.collect.command import collect_command
 from archiver.collect.git import collect_git
@@ -20,9 +21,11 @@ from archiver.collect.splits import split_name
 from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
 from archiver.records.base import Unavailable, local_offset_seconds, utc_now
 from archiver.records.environment import GitRecord
+from archiver.records.lineage import ParentPart
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
 from archiver.storage import files
+from archiver.storage.journal import events_named
 from archiver.training.architecture import model_config
 from archiver.training.background import Job, Task, start
 from archiver.training.capture import FitCall
@@ -47,6 +50,7 @@ def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
     if session.phase == 0:
         _collect_run(session)
         _collect_environment(session)
+        session.attempt("lineage", lambda: _find_parents(session), layout.RESULTS)
     _collect_configs(session, call, callbacks)
     collect_data(session, call)
 
@@ -80,6 +84,21 @@ def _run_record(session: Session) -> RunRecord:
         monitor=options.monitor,
         unfinished_runs=tuple(run.name for run in session.unfinished),
     )
+
+
+def _find_parents(session: Session) -> None:
+    """Look beside the training for the runs from whose weights this one goes on."""
+    if session.adopted is not None and any(events_named(session.run.journal.read(), "parent_found")):
+        return
+    wait_for_digest, stated = session.changes.initial_digest(), session.options.parent
+
+    def publish(found: list[ParentPart]) -> None:
+        for part in found:
+            session.say("parent_found", **part.model_dump())
+
+    task = Task(lambda: find_parents(session.run, wait_for_digest(), stated), publish)
+    start(task)
+    session.jobs.append(Job("lineage", layout.RESULTS, task))
 
 
 def _collect_environment(session: Session) -> None:

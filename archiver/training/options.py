@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from archiver.archive.claiming import OnExisting
+from archiver.archive.run import Run
 from archiver.collect.command import recordable
 from archiver.collect.data_paths import NamedPath
 from archiver.collect.redaction import redact_json, redact_text
-from archiver.errors import ArgumentError
-from archiver.naming import RunName
+from archiver.errors import ArgumentError, NotAnArchiveError
+from archiver.naming import RunName, folder_name
 from archiver.records.base import Json
 from archiver.records.scores import Task
 from archiver.records.telemetry import GuardEvent
@@ -64,6 +65,7 @@ class Options:
     notes: Json
     tags: tuple[str, ...]
     group: str | None
+    parent: Run | None
     on_existing: OnExisting
     formats: tuple[str, ...]
     monitor: str | None
@@ -111,6 +113,24 @@ def checked_root(root: str | os.PathLike[str]) -> Path:
             f"Received root={str(root)!r}, but {nearest} cannot be written to. Expected a folder that can."
         )
     return path
+
+
+def checked_parent(parent: Any, root: str | os.PathLike[str]) -> Run | None:
+    """The run that was stated as the parent: a `Run`, the path of an archive, or the name of one in the root.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    if parent is None or isinstance(parent, Run):
+        return parent
+    if not isinstance(parent, str | os.PathLike) or not str(parent):
+        raise ArgumentError(f"Received parent={parent!r} ({type(parent).__name__}). Expected the path of an archive.")
+    named = Path(root, folder_name(os.fspath(parent)))
+    path = Path(parent)
+    try:
+        return Run.open(Path(os.path.abspath(named if not path.is_dir() and named.is_dir() else path)))
+    except NotAnArchiveError as error:
+        raise ArgumentError(f"Received parent={str(parent)!r}. {error}") from error
 
 
 def checked_data(data: Any) -> dict[str, Data]:

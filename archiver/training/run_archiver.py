@@ -68,6 +68,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         notes: text, or a dict of texts (such as `intended_use`, `limitations`).
         tags: short words to find the run by.
         group: what binds several runs together, such as the folds of one cross-validation.
+        parent: the run that this one goes on from: its archive, or its name in `root`. A run in `root` with whose
+            final or best weights the model begins is found without it.
         on_existing: "version" begins `<name>-2` where the name is taken; "error" refuses.
         formats: which of "keras", "h5" and "weights.h5" to write.
         monitor: the metric that decides which epoch is the best; its weights are kept when they are not the final
@@ -110,6 +112,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         notes: Any = None,
         tags: Iterable[str] = (),
         group: str | None = None,
+        parent: str | os.PathLike[str] | Run | None = None,
         on_existing: OnExisting = "version",
         formats: Sequence[str] = FORMATS,
         monitor: str | None = "val_loss",
@@ -135,6 +138,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             notes=checks.plain(notes),
             tags=checks.checked_texts("tags", tags),
             group=checks.checked_text("group", group),
+            parent=checks.checked_parent(parent, root),
             on_existing=checks.checked_choice("on_existing", on_existing, OnExisting),
             formats=checks.checked_formats(formats),
             monitor=checks.checked_text("monitor", monitor),

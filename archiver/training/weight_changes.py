@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,11 @@ class WeightChanges:
             change=nothing,
             layers=nothing,
         )
+
+    def initial_digest(self) -> Callable[[], str | None]:
+        """What gives the digest of the weights this phase began with, None where it is not known; it may wait."""
+        kept, known = self._kept, self._phases[self._phase].initial_weights_digest
+        return kept.digest if kept is not None else lambda: known if isinstance(known, str) else None
 
     def end_phase(self, model: Any) -> None:
         """Compare with what the model has become, and let go of the file.

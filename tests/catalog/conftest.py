@@ -23,8 +23,9 @@ def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("store")
     for number in range(4):
         run = tiny_run(root, f"run_{number}", tested=number == 0)
-        change(run, layout.RESULTS, final_metrics={"score": number / 4, "cost": 1.0}, training_seconds=60.0)
-        change(run, layout.TELEMETRY, peak_rss_bytes=(number + 1) << 30)
+        peaks = json.loads(run.path_of(layout.RESULTS).read_text())["peaks"] | {"rss_bytes": (number + 1) << 30}
+        metrics = {"score": number / 4, "cost": 1.0}
+        change(run, layout.RESULTS, final_metrics=metrics, training_seconds=60.0, peaks=peaks)
     (root / "nested" / "deeper").mkdir(parents=True)
     tiny_run(root / "nested" / "deeper", "below", status="failed", sealed=True)
     tiny_run(root, "unsealed", sealed=False)

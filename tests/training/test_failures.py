@@ -70,7 +70,7 @@ STEPS = (
     "run record", "system", "packages", "git", "source", "cpu details", "devices", "data sources",
     "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
     "resolved configs", "models", "weights table", "checkpoint", "earlier test results", "predictions", "test scores",
-    "history", "results", "seal", "snapshot", "data state",
+    "history", "results", "seal", "snapshot", "data state", "lineage",
 )  # fmt: skip
 
 
