@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from archiver.version import __version__
 
 if TYPE_CHECKING:
-    from archiver import data, errors, layout
+    from archiver import data, ensemble, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
     from archiver.catalog import open_store
@@ -52,6 +52,7 @@ __all__ = [
     "RunArchiver",
     "__version__",
     "data",
+    "ensemble",
     "errors",
     "estimate_memory",
     "fit",
@@ -72,7 +73,7 @@ _HOMES = {
     "seed": "archiver.training.seeding",
     "verify": "archiver.archive.verifying",
 }
-_MODULES = ("data", "errors", "layout")
+_MODULES = ("data", "ensemble", "errors", "layout")
 _KERAS_EXTRA = 'pip install "keras-archiver[tensorflow]"'
 
 

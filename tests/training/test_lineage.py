@@ -64,7 +64,7 @@ def test_final_and_best_weights_of_another_run_are_recognised(family):
 
 
 def test_children_are_found_from_the_parent(family):
-    first, tuned, again, other = family
+    first, *_, other = family
     assert [(each.run, each.weights) for each in find_children(first)] == [("again", "best"), ("tuned", "final")]
     assert find_children(other) == []
 
