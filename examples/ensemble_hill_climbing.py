@@ -43,7 +43,7 @@ def load(seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def candidates(seed: int) -> dict[str, Any]:
-    """Weak ones first, so that there is something to climb; several of each type, so that their memory can be learnt."""
+    """Weak ones first, so that there is something to climb; several of a type, so that their memory can be learnt."""
     scaled = StandardScaler()
     found: dict[str, Any] = {
         "tree-4": DecisionTreeClassifier(max_depth=4, random_state=seed),

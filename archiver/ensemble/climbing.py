@@ -176,7 +176,6 @@ class _Search:
             for candidate, result in dispatcher.results([self._job(each) for each in waiting], tell):
                 line = self._iterate(candidate, result, dispatcher)
                 self.journal.add(line)
-                dispatcher.learn([line])
                 tell.iteration(line)
             self._complete(candidates)
             tell.end(self.journal.contents, self.last_stage_two)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +13,9 @@ from archiver.ensemble.candidates import Candidate
 from archiver.ensemble.console import Console
 from archiver.ensemble.journal import earlier_ensembles
 from archiver.ensemble.prediction import MemoryModel, MemoryRow
-from archiver.ensemble.training import CandidateJob, CandidateResult, train_candidate
+from archiver.ensemble.training import CandidateJob, CandidateResult, read_result, train_candidate
 from archiver.errors import ArgumentError, MissingExtraError
-from archiver.records.ensemble import MEBIBYTE, EnsembleBegan, EnsembleIteration, Prediction
+from archiver.records.ensemble import MEBIBYTE, EnsembleBegan, EnsembleIteration, MemoryUse, Prediction
 from archiver.sampling.memory_sources import ContainerMemory, SystemMemoryReader
 
 OnMemory = Literal["warn", "skip"]
@@ -54,15 +55,36 @@ class Dispatcher:
             if other.began is not None
             for line in other.iterations
         ]
-        self._base_bytes = [0]
-        """What the processes had before they trained."""
+        self._base_bytes = 0
+        """What a process had before it trained, at most."""
+        self._started: list[CandidateJob] = []
+        """Those whose memory is not known yet."""
 
     def learn(self, lines: Iterable[EnsembleIteration]) -> None:
-        """Take what was measured into account from now on."""
-        with self._lock:
-            for line in lines:
-                self._rows.append(MemoryRow.of(self._began, line))
-                self._base_bytes += [line.memory.before_bytes] if line.memory is not None else []
+        """Take what an earlier search has measured into account."""
+        for line in lines:
+            self._add(MemoryRow.of(self._began, line), line.memory)
+
+    def _row(self, candidate: Candidate) -> MemoryRow:
+        began = self._began
+        sizes = began.sample_count, began.feature_count, began.data_bytes
+        return MemoryRow(candidate.classifier_type, candidate.configuration, *sizes)
+
+    def _add(self, row: MemoryRow, memory: MemoryUse | None) -> None:
+        if memory is not None:
+            self._rows.append(replace(row, memory_mb=memory.added_mb))
+            self._base_bytes = max(self._base_bytes, memory.before_bytes)
+
+    def _learn_from_finished(self) -> None:
+        """Results are there before anybody has looked at them: while the second stage is trained, more are started."""
+        unknown = []
+        for job in self._started:
+            result = read_result(job)
+            if result is None:
+                unknown.append(job)
+            else:
+                self._add(self._row(job.candidate), result.memory)
+        self._started = unknown
 
     def results(self, jobs: list[CandidateJob], tell: Console) -> Iterator[tuple[Candidate, CandidateResult]]:
         """Each candidate with its result, in order; the next ones are trained meanwhile."""
@@ -81,7 +103,7 @@ class Dispatcher:
         yield from zip((job.candidate for job in jobs), found, strict=True)
 
     def _task(self, job: CandidateJob, at_once: int, tell: Console) -> Any:
-        warning = self._expect(job.candidate, at_once)
+        warning = self._expect(job, at_once)
         if warning is None:
             return _Training(max(1, (os.cpu_count() or 1) // at_once))
         tell.warn(job.candidate, warning)
@@ -89,19 +111,14 @@ class Dispatcher:
             return _Skipped(f"not started: {warning}")
         return _Training(max(1, (os.cpu_count() or 1) // at_once))
 
-    def _expect(self, candidate: Candidate, at_once: int) -> str | None:
+    def _expect(self, job: CandidateJob, at_once: int) -> str | None:
         """Predict a candidate's memory; why it will not fit, or None."""
-        began = self._began
+        candidate = job.candidate
         with self._lock:
-            rows, base = list(self._rows), max(self._base_bytes)
-        row = MemoryRow(
-            candidate.classifier_type,
-            candidate.configuration,
-            began.sample_count,
-            began.feature_count,
-            began.data_bytes,
-        )
-        prediction = MemoryModel(rows).predict(row)
+            self._learn_from_finished()
+            self._started.append(job)
+            rows, base = list(self._rows), self._base_bytes
+        prediction = MemoryModel(rows).predict(self._row(candidate))
         if prediction is None:
             return None
         self.predictions[candidate.name] = prediction
