@@ -2,6 +2,7 @@
 
 - `columns`: what is known of a run, by name, kind and unit.
 - `reading`: the row of one archive, from a few of its records.
+- `ensembles`: the rows of ensembles, from their journals.
 - `database`: the file, its tables, and where it lies.
 - `indexing`: bringing it up to date with the archives.
 - `expressions`: the language of `--where`.
@@ -18,6 +19,9 @@ from archiver.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from archiver.catalog.store import Store
+
+DEFAULT_SORT = ("-created",)
+"""Of runs: the youngest first."""
 
 
 def open_store(path: str | os.PathLike[str], *, refreshed: bool = True) -> Store:

@@ -16,14 +16,14 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from archiver.catalog.columns import COLUMNS, Kind
+from archiver.catalog.columns import COLUMNS, ENSEMBLE_COLUMNS, Kind
 from archiver.errors import StorageError
 from archiver.storage.files import explained
 
 FILE_NAME = "catalog.db"
 APPLICATION_ID = 0x61726368
 """In the header of the file: "arch"."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the tables below: raised with every change of them."""
 BUSY_SECONDS = 60
 CACHE_BYTES = 64 << 20
@@ -50,7 +50,28 @@ METRICS = sql.Table(
     sqlite_with_rowid=False,
 )
 """The last value of each metric; no value: NaN or infinite."""
+ENSEMBLES = sql.Table(
+    "ensembles",
+    TABLES,
+    sql.Column("path", sql.Text, primary_key=True),
+    sql.Column("stamp", sql.Text, nullable=False),
+    sql.Column("name", sql.Text),
+    sql.Column("is_complete", sql.Boolean),
+    sql.Column("problem", sql.Text),
+)
+"""A row for each ensemble's journal."""
+ENSEMBLE_LOG = sql.Table(
+    "ensemble_log",
+    TABLES,
+    sql.Column("row_id", sql.Integer, primary_key=True),
+    *(sql.Column(column.name, _TYPES[column.kind]) for column in ENSEMBLE_COLUMNS),
+)
+"""A row for each candidate that was tried. Memory that was not measured has no value."""
 sql.Index("runs_path", RUNS.c.path, unique=True)
+sql.Index("runs_weights", RUNS.c.weights_digest)
+sql.Index("runs_best_weights", RUNS.c.best_weights_digest)
+sql.Index("runs_initial_weights", RUNS.c.initial_weights_digest)
+sql.Index("ensemble_log_path", ENSEMBLE_LOG.c.path)
 sql.Index("metrics_value", METRICS.c.name, METRICS.c.value)
 sql.Index("metrics_run", METRICS.c.run_id)
 
@@ -133,7 +154,7 @@ def _is_ours(engine: sql.Engine) -> bool:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
             found = {
                 table: {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
-                for table in ("runs", "metrics")
+                for table in TABLES.tables
             }
     except sql.exc.DBAPIError as error:
         if type(error.orig) is not sqlite3.DatabaseError:  # it is busy, or cannot be read
@@ -141,7 +162,7 @@ def _is_ours(engine: sql.Engine) -> bool:
         return False  # no database, or a damaged one
     if (application, version) == (0, 0) and not any(found.values()):
         return True
-    expected = {table.name: {column.name for column in table.columns} for table in (RUNS, METRICS)}
+    expected = {table.name: {column.name for column in table.columns} for table in TABLES.tables.values()}
     return (application, version, found) == (APPLICATION_ID, SCHEMA_VERSION, expected)
 
 

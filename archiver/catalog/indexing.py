@@ -19,12 +19,11 @@ from sqlalchemy.dialects import sqlite
 from archiver.archive.run import is_archive
 from archiver.catalog.columns import COLUMNS
 from archiver.catalog.database import METRICS, RUNS, told
+from archiver.catalog.ensembles import is_ensemble, refresh_ensembles
 from archiver.catalog.reading import Row, read_row
+from archiver.catalog.stamps import FRESH_NS, UNSETTLED
 from archiver.layout import JOURNAL
 
-FRESH_NS = 2_000_000_000
-"""What changed this recently may change again within one tick of the clock: it is read again next time."""
-UNSETTLED = "unsettled"
 ROWS_AT_ONCE = 2000
 MAXIMAL_DEPTH = 16
 """Folders inside folders that are searched for archives."""
@@ -60,7 +59,8 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
     with told(Path(engine.url.database or "")):
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
-        found = {_text(path): (path, stamp) for path, stamp in _archives(store, "", known)}
+        ensembles: list[str] = []
+        found = {_text(path): (path, stamp) for path, stamp in _archives(store, "", known, ensembles)}
         changed = [
             path for path, (_, stamp) in found.items() if everything or stamp == UNSETTLED or known.get(path) != stamp
         ]
@@ -69,6 +69,7 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
             part = changed[begin : begin + ROWS_AT_ONCE]
             rows = [(path, found[path][1], read_row(store / found[path][0])) for path in part]
             _write(engine, rows, [*part, *gone[begin : begin + ROWS_AT_ONCE]])
+        refresh_ensembles(engine, store, {_text(path): path for path in ensembles}, everything=everything)
         with engine.connect() as connection:
             count, problems = connection.execute(_COUNTS).one()
     return IndexResult(count, len(changed), len(gone), problems, time.monotonic() - began)
@@ -78,8 +79,13 @@ _KNOWN = str(sql.select(RUNS.c.path, RUNS.c.stamp).compile())
 _COUNTS = sql.select(sql.func.count(), sql.func.count(RUNS.c.problem)).select_from(RUNS)
 
 
-def _archives(folder: Path, prefix: str, known: Mapping[str, str], depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Path from the store, and stamp, of each archive below a folder; links are not followed."""
+def _archives(
+    folder: Path, prefix: str, known: Mapping[str, str], ensembles: list[str], depth: int = 0
+) -> Iterator[tuple[str, str]]:
+    """Path from the store, and stamp, of each archive below a folder; links are not followed.
+
+    Ensembles are appended to a list meanwhile.
+    """
     below: list[str] = []
     try:
         with os.scandir(folder) as entries:
@@ -90,13 +96,15 @@ def _archives(folder: Path, prefix: str, known: Mapping[str, str], depth: int = 
                 stamp = _stamp(entry, known.get(_text(path)))
                 if stamp is not None:
                     yield path, stamp
+                elif is_ensemble(entry.path):
+                    ensembles.append(path)
                 else:
                     below.append(entry.name)
     except OSError:  # it vanished, or may not be read
         return
     if depth < MAXIMAL_DEPTH:
         for name in sorted(below):
-            yield from _archives(folder / name, f"{prefix}{name}/", known, depth + 1)
+            yield from _archives(folder / name, f"{prefix}{name}/", known, ensembles, depth + 1)
 
 
 def _text(path: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archiver.archive.findings import printable
-from archiver.catalog.columns import BY_NAME
+from archiver.catalog.columns import COLUMNS, ENSEMBLE_COLUMNS
 from archiver.errors import ArgumentError, MissingExtraError
 from archiver.storage.files import replacing, write_bytes
 
@@ -20,6 +20,7 @@ Rows = Sequence[Mapping[str, Any]]
 MEBIBYTE = 1 << 20
 MINUTE_SECONDS = 60
 HOUR_SECONDS = 3600
+_COLUMNS = {column.name: column for column in (*ENSEMBLE_COLUMNS, *COLUMNS)}
 SPREADSHEET_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that begins so for a formula."""
 
@@ -85,7 +86,7 @@ def _table(rows: Rows) -> str:
     from rich.text import Text
 
     if not rows:
-        return "no runs\n"
+        return "none found\n"
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         is_number = any(isinstance(row[name], int | float) for row in rows)
@@ -99,7 +100,7 @@ def _table(rows: Rows) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    column = BY_NAME.get(name)
+    column = _COLUMNS.get(name)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -110,6 +111,8 @@ def _shown(name: str, value: Any) -> str:
         return f"{value / MEBIBYTE:,.0f} MiB"
     if column is not None and column.unit == "seconds":
         return _duration(value)
+    if column is not None and column.unit == "mb":
+        return f"{value:,.1f}"
     return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
 
 

@@ -11,14 +11,21 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from archiver.catalog.columns import BY_NAME, COLUMNS, Column, Kind
-from archiver.catalog.database import METRICS, RUNS
+from archiver.catalog.columns import TABLES as COLUMNS_OF
+from archiver.catalog.columns import Column, Kind, TableName, by_name
+from archiver.catalog.database import ENSEMBLE_LOG, METRICS, RUNS, TABLES
 from archiver.catalog.expressions import Comparison, Expression, IsIn, IsNull, Joined, Not, Place, Value, parse
 from archiver.catalog.reading import time_text
 from archiver.errors import ArgumentError
+from archiver.records.ensemble import MEBIBYTE
 
 MAXIMAL_METRICS = 50
 """In one query."""
+ORDERS: dict[TableName, tuple[Any, ...]] = {
+    "runs": (RUNS.c.path,),
+    "ensemble_log": (ENSEMBLE_LOG.c.path, ENSEMBLE_LOG.c.iteration),
+}
+"""Behind what is asked for."""
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operators.eq, "!=": operators.ne, "<": operators.lt, "<=": operators.le, ">": operators.gt,
     ">=": operators.ge,
@@ -41,10 +48,13 @@ class Query:
     """A statement in the making: every metric that is named is joined once.
 
     Args:
-        metrics: the names of all metrics that there are.
+        table: what is asked.
+        metrics: the names of all metrics that there are, of runs.
     """
 
-    def __init__(self, metrics: Iterable[str]) -> None:
+    def __init__(self, table: TableName, metrics: Iterable[str]) -> None:
+        self._table = TABLES.tables[table]
+        self._columns = by_name(COLUMNS_OF[table])
         self._metrics = set(metrics)
         self._joined: dict[str, Any] = {}
         self._required: set[str] = set()
@@ -55,11 +65,11 @@ class Query:
         Raises:
             ArgumentError: there is no such column or metric.
         """
-        column = BY_NAME.get(name)
+        column = self._columns.get(name)
         if column is not None:
-            return Source(column.name, column.kind, column, RUNS.c[column.name])
+            return Source(column.name, column.kind, column, self._table.c[column.name])
         if name not in self._metrics:
-            near = difflib.get_close_matches(name, [*BY_NAME, *self._metrics], 3)
+            near = difflib.get_close_matches(name, [*self._columns, *self._metrics], 3)
             advice = f"Did you mean {' or '.join(near)}?" if near else "`archiver list --names STORE` shows all names."
             message = f"Received {name!r}, which is no column, and no metric of any run. {advice}"
             raise place.error(message) if place is not None else ArgumentError(message)
@@ -109,7 +119,7 @@ class Query:
 
     def tables(self) -> Any:
         """The runs, with the metrics that were named; first those that every run must have."""
-        joined: Any = RUNS
+        joined: Any = self._table
         for name in sorted(self._joined, key=lambda name: name not in self._required):
             table = self._joined[name]
             on = sql.and_(table.c.run_id == RUNS.c.run_id, table.c.name == name)
@@ -122,11 +132,18 @@ class Query:
 
 
 def statement(
-    metrics: Iterable[str], where: str | None, sort: Sequence[str], columns: Sequence[str], limit: int | None
+    table: TableName,
+    metrics: Iterable[str],
+    *,
+    where: str | None,
+    sort: Sequence[str],
+    columns: Sequence[str],
+    limit: int | None,
 ) -> sql.Select[Any]:
-    """What finds the runs.
+    """What finds the runs, or the iterations of ensembles.
 
     Args:
+        table: what is asked.
         metrics: the names of all metrics that there are.
         where: an expression, or None.
         sort: names, with a minus for the largest first; runs without a value come last.
@@ -136,7 +153,7 @@ def statement(
     Raises:
         ArgumentError: see `Query`.
     """
-    query = Query(metrics)
+    query = Query(table, metrics)
     condition = None
     if where is not None and where.strip():
         tree = parse(where)
@@ -146,7 +163,7 @@ def statement(
     orders = [order for name in sort for order in _orders(query, name)]
     found = sql.select(*(source.values.label(source.name) for source in sources)).select_from(query.tables())
     found = found if condition is None else found.where(condition)
-    return found.order_by(*orders, RUNS.c.path).limit(limit)
+    return found.order_by(*orders, *ORDERS[table]).limit(limit)
 
 
 def _orders(query: Query, text: str) -> list[Any]:
@@ -170,6 +187,8 @@ def _checked(source: Source, value: Value) -> Any:
         if isinstance(given, bool | str):
             raise place.error(f"{source.name} is a number. Expected such as {_example(source)}.")
         unit = source.column.unit if source.column is not None else None
+        if unit == "mb" and value.unit == "bytes":
+            return given / MEBIBYTE
         if value.unit is not None and value.unit != unit:
             raise place.error(f"{source.name} is {f'in {unit}' if unit else 'without a unit'}, not in {value.unit}.")
         return given
@@ -184,7 +203,7 @@ def _example(source: Source) -> str:
         return '"2026-11-21" or "2026-11-21T08:00"'
     if source.kind == "text":
         return '"cnn"'
-    return {None: "0.9", "bytes": "4GB", "seconds": "90 min", "celsius": "80 C"}[unit]
+    return {None: "0.9", "bytes": "4GB", "seconds": "90 min", "celsius": "80 C", "mb": "100 or 100MB"}[unit]
 
 
 def _utc(text: str, source: Source, place: Place) -> str:
@@ -195,7 +214,7 @@ def _utc(text: str, source: Source, place: Place) -> str:
     return time_text(moment)  # without an offset it is local time
 
 
-def names(metrics: Iterable[str]) -> list[tuple[str, str, str]]:
+def names(table: TableName, metrics: Iterable[str]) -> list[tuple[str, str, str]]:
     """Name, kind and description of everything that can be asked for."""
-    columns = [(column.name, str(column.kind), column.description) for column in COLUMNS]
+    columns = [(column.name, str(column.kind), column.description) for column in COLUMNS_OF[table]]
     return columns + [(name, "real", "metric, its last value") for name in sorted(metrics)]

@@ -6,8 +6,9 @@ only some fields. What does not fit is told in the column `problem`, and the res
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +120,7 @@ def read_row(folder: Path) -> Row:
         _add_journal(row, folder, reader.problems)
     row.metrics = {name[:MAXIMAL_TEXT]: row.metrics[name] for name in list(row.metrics)[:MAXIMAL_METRICS]}
     row.values["problem"] = "; ".join(reader.problems) or None
-    row.values = {column: value if value is None else _plain(value) for column, value in row.values.items()}
+    row.values = {column: value if value is None else plain(value) for column, value in row.values.items()}
     return row
 
 
@@ -253,10 +254,12 @@ def _real(value: Any) -> float | None:
     return float(value) if is_number and abs(value) < float("inf") else None
 
 
-def _plain(value: Any) -> Value:
+def plain(value: Any) -> Value:
     """What a database takes: an unavailable value is none."""
     if isinstance(value, str):  # a folder's name may be no Unicode, which SQLite does not take
         return value[:MAXIMAL_TEXT].encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return None
-    return None if isinstance(value, Mapping) or not isinstance(value, int | float) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, int | float) else None

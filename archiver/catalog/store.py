@@ -10,13 +10,12 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from archiver.catalog.columns import COLUMNS, LISTED
-from archiver.catalog.database import METRICS, RUNS, catalogue_path, open_database, told
+from archiver.catalog import DEFAULT_SORT
+from archiver.catalog.columns import COLUMNS, ENSEMBLE_LISTED, LISTED, TableName
+from archiver.catalog.database import ENSEMBLES, METRICS, RUNS, catalogue_path, open_database, told
 from archiver.catalog.indexing import IndexResult, refresh
 from archiver.catalog.querying import names, statement
 from archiver.errors import ArgumentError, MissingExtraError
-
-DEFAULT_SORT = ("-created",)
 
 
 class Store:
@@ -61,9 +60,9 @@ class Store:
                     return found
                 found.append(name)
 
-    def names(self) -> list[tuple[str, str, str]]:
+    def names(self, table: TableName = "runs") -> list[tuple[str, str, str]]:
         """Name, kind and description of everything that can be asked for."""
-        return names(self.metric_names())
+        return names(table, self.metric_names() if table == "runs" else ())
 
     def runs(
         self,
@@ -84,9 +83,59 @@ class Store:
         Raises:
             ArgumentError: no such expression, column or metric.
         """
-        wanted = statement(self.metric_names(), where, sort, LISTED if columns is None else columns, limit)
+        named = LISTED if columns is None else columns
+        wanted = statement("runs", self.metric_names(), where=where, sort=sort, columns=named, limit=limit)
+        return self._rows(wanted)
+
+    def _rows(self, wanted: sql.Select[Any]) -> list[dict[str, Any]]:
         with told(self.catalogue_path), self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
+
+    def ensemble_log(
+        self,
+        where: str | None = None,
+        *,
+        sort: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """The iterations of all ensembles, each a dict; the arguments are those of `runs`, without metrics.
+
+        Raises:
+            ArgumentError: no such expression or column.
+        """
+        named = ENSEMBLE_LISTED if columns is None else columns
+        return self._rows(statement("ensemble_log", (), where=where, sort=sort, columns=named, limit=limit))
+
+    def ensembles(self) -> list[dict[str, Any]]:
+        """The ensembles, each a dict with `path`, `name`, `is_complete`, `problem`."""
+        columns = (ENSEMBLES.c.path, ENSEMBLES.c.name, ENSEMBLES.c.is_complete, ENSEMBLES.c.problem)
+        return self._rows(sql.select(*columns).order_by(ENSEMBLES.c.path))
+
+    def relatives(self, path: str) -> dict[str, list[dict[str, Any]]]:
+        """The runs that a run descends from, and those that descend from it, by their weights.
+
+        Args:
+            path: of the run, from the store.
+
+        Returns:
+            `parents` and `children`, each run a dict with `path` and `name`.
+        """
+        own = sql.select(RUNS.c.weights_digest, RUNS.c.best_weights_digest, RUNS.c.initial_weights_digest)
+        found = self._rows(own.where(RUNS.c.path == path))
+        if not found:
+            return {"parents": [], "children": []}
+        final, best, initial = found[0].values()
+        other = sql.select(RUNS.c.path, RUNS.c.name).where(RUNS.c.path != path).order_by(RUNS.c.path)
+        parents = sql.or_(RUNS.c.weights_digest == initial, RUNS.c.best_weights_digest == initial)
+        children = sql.and_(
+            RUNS.c.initial_weights_digest.in_([each for each in (final, best) if each is not None and each != initial]),
+            RUNS.c.initial_weights_digest != RUNS.c.weights_digest,
+        )
+        return {
+            "parents": self._rows(other.where(parents)) if initial is not None else [],
+            "children": self._rows(other.where(children)),
+        }
 
     def to_dataframe(self, where: str | None = None, *, sort: Sequence[str] = DEFAULT_SORT) -> Any:
         """All columns and metrics of the runs, as a `pandas.DataFrame`; times are UTC.

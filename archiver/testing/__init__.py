@@ -27,6 +27,7 @@ from archiver.sealing import changing, seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal, events_named
 from archiver.storage.npz import write_npz
+from archiver.testing.ensembles import tiny_ensemble
 from archiver.testing.evaluation import made_up_results
 from archiver.testing.models import TinyModel, save_models, write_weights
 from archiver.testing.numbers import BATCH_SIZE, SAMPLES
@@ -34,7 +35,7 @@ from archiver.testing.records import NOTES, dataset_stats, write_configs, write_
 from archiver.testing.telemetry import write_telemetry, write_traces
 from archiver.training.steps import StepTrace
 
-__all__ = ["add_phase", "add_test_results", "gone_process", "tiny_run"]
+__all__ = ["add_phase", "add_test_results", "gone_process", "tiny_ensemble", "tiny_run"]
 
 
 def tiny_run(

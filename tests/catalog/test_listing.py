@@ -95,7 +95,7 @@ def test_forms(made_store: Path, tmp_path: Path) -> None:
     assert called("list", made_store, *where, "--format", "parquet", "--output", tmp_path / "a.parquet").exit_code == 0
     found = parquet.read_table(tmp_path / "a.parquet").to_pylist()
     assert [[str(value) for value in row.values()] for row in found] == expected
-    assert called("list", made_store, "--where", 'name = "no"').output == "no runs\n"
+    assert called("list", made_store, "--where", 'name = "no"').output == "none found\n"
 
 
 def test_what_a_spreadsheet_would_run_and_a_terminal_obey(store: Path) -> None:
