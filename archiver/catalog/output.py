@@ -92,14 +92,15 @@ def _table(rows: Rows) -> str:
         is_number = any(isinstance(row[name], int | float) for row in rows)
         table.add_column(Text(printable(name)), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_shown(name, value)) for name, value in row.items()))
+        table.add_row(*(Text(cell_text(name, value)) for name, value in row.items()))
     console = Console(highlight=False, file=io.StringIO(), width=None if sys.stdout.isatty() else 10_000)
     console.print(table)
     found: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in found.splitlines()) + "\n"
 
 
-def _shown(name: str, value: Any) -> str:
+def cell_text(name: str, value: Any) -> str:
+    """A value for a reader; no control characters."""
     column = _COLUMNS.get(name)
     if value is None:
         return ""

@@ -112,6 +112,22 @@ class Store:
         columns = (ENSEMBLES.c.path, ENSEMBLES.c.name, ENSEMBLES.c.is_complete, ENSEMBLES.c.problem)
         return self._rows(sql.select(*columns).order_by(ENSEMBLES.c.path))
 
+    def count(self) -> int:
+        """How many runs there are."""
+        with told(self.catalogue_path), self._engine.connect() as connection:
+            return int(connection.execute(sql.select(sql.func.count()).select_from(RUNS)).scalar_one())
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """All columns of the run at a path of the store; None: there is none."""
+        columns = [RUNS.c[column.name] for column in COLUMNS]
+        found = self._rows(sql.select(*columns).where(RUNS.c.path == path))
+        return found[0] if found else None
+
+    def metrics_of(self, path: str) -> dict[str, float | None]:
+        """The metrics of a run, by name; None: NaN or infinite."""
+        wanted = sql.select(METRICS.c.name, METRICS.c.value).join_from(RUNS, METRICS, METRICS.c.run_id == RUNS.c.run_id)
+        return {row["name"]: row["value"] for row in self._rows(wanted.where(RUNS.c.path == path))}
+
     def relatives(self, path: str) -> dict[str, list[dict[str, Any]]]:
         """The runs that a run descends from, and those that descend from it, by their weights.
 

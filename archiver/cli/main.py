@@ -17,6 +17,7 @@ COMMANDS = {
     "show": "Show a run on one screen.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",
+    "dashboard": "Browse the runs of a folder in the browser.",
     "watch": "Watch a run that another process trains.",
     "launch": "Train in a tmux session, watched and logged.",
     "open": "Open the report of a run in the browser.",

@@ -1,0 +1,250 @@
+"""The charts, from rows of the catalogue. Rows without a value leave gaps; without any there is no chart.
+
+Colours are those of Okabe and Ito (Color Universal Design, 2008); what a colour says, a pattern or a symbol says too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import plotly.graph_objects as go
+
+from archiver.dashboard.texts import html
+from archiver.ensemble.prediction import memory_time_correlation
+
+Rows = Sequence[Mapping[str, Any]]
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8a8f98"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, "#D55E00")
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
+GAIN_UNIT = 0.0001
+"""0.01 % of a score that goes from 0 to 1."""
+
+
+def known(rows: Rows, *names: str) -> list[Mapping[str, Any]]:
+    """The rows that have a finite number under each of the names."""
+    return [row for row in rows if all(_is_number(row.get(name)) for name in names)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _figure(title: str, x: str, y: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        title={"text": title}, xaxis_title=x, yaxis_title=y, legend={"orientation": "h", "y": -0.25}, height=420,
+        margin={"l": 60, "r": 20, "t": 50, "b": 60},
+    )  # fmt: skip
+    return figure
+
+
+def memory_per_iteration(rows: Rows) -> go.Figure | None:
+    """Memory of each training, told apart by what became of the candidate, with the average."""
+    measured = known(rows, "iteration", "training_memory_mb")
+    if not measured:
+        return None
+    figure = _figure("Training memory per iteration", "iteration", "MB")
+    for accepted, name, colour, pattern in ((True, "accepted", BLUE, ""), (False, "rejected", ORANGE, "/")):
+        part = [row for row in measured if bool(row["accepted"]) == accepted]
+        figure.add_bar(
+            name=name,
+            x=[row["iteration"] + 1 for row in part],
+            y=[row["training_memory_mb"] for row in part],
+            text=[html(row["candidate"], 60) for row in part],
+            textposition="none",
+            marker={"color": colour, "pattern": {"shape": pattern}},
+            hovertemplate="%{text}: %{y:,.1f} MB",
+        )
+    average = fmean(row["training_memory_mb"] for row in measured)
+    figure.add_hline(y=average, line={"dash": "dash", "color": GREY}, annotation_text=f"average {average:,.1f} MB")
+    return figure
+
+
+def memory_by_type(rows: Rows) -> go.Figure | None:
+    """Average and largest memory by type of classifier, with the number of candidates."""
+    by_type: dict[str, list[float]] = {}
+    for row in known(rows, "training_memory_mb"):
+        by_type.setdefault(str(row["classifier_type"]), []).append(row["training_memory_mb"])
+    if not by_type:
+        return None
+    ordered = sorted(by_type.items(), key=lambda item: -max(item[1]))
+    labels = [html(name, 40) for name, _ in ordered]
+    figure = _figure("Training memory by classifier type", "", "MB")
+    figure.add_bar(
+        name="average",
+        x=labels,
+        y=[fmean(values) for _, values in ordered],
+        marker={"color": BLUE},
+        text=[f"n = {len(values)}" for _, values in ordered],
+        textposition="outside",
+    )
+    figure.add_scatter(
+        name="maximum",
+        x=labels,
+        y=[max(values) for _, values in ordered],
+        mode="markers",
+        marker={"color": ORANGE, "symbol": "diamond", "size": 11, "line": {"color": "#000000", "width": 1}},
+    )
+    return figure
+
+
+def stage_two_memory(rows: Rows) -> go.Figure | None:
+    """Memory of each training of the second stage, with the least, the mean and the largest."""
+    measured = known(rows, "iteration", "stage2_memory_mb")
+    if not measured:
+        return None
+    values = [row["stage2_memory_mb"] for row in measured]
+    figure = _figure("Second-stage memory at each retraining", "iteration", "MB")
+    figure.add_scatter(
+        name="second stage",
+        x=[row["iteration"] + 1 for row in measured],
+        y=values,
+        mode="lines+markers",
+        line={"color": GREEN},
+        marker={"size": 8},
+    )
+    for name, value, dash in (
+        ("min", min(values), "dot"),
+        ("mean", fmean(values), "dash"),
+        ("max", max(values), "dot"),
+    ):
+        figure.add_hline(y=value, line={"dash": dash, "color": GREY}, annotation_text=f"{name} {value:,.1f} MB")
+    return figure
+
+
+def efficiency(rows: Rows) -> list[dict[str, Any]]:
+    """Of each iteration that raised the score: the megabytes for each 0.01 % gained."""
+    raised = [row for row in known(rows, "iteration", "training_memory_mb", "score_gain") if row["score_gain"] > 0]
+    return [
+        {
+            "iteration": row["iteration"],
+            "candidate": row["candidate"],
+            "mb_per_gain": row["training_memory_mb"] / (row["score_gain"] / GAIN_UNIT),
+        }
+        for row in raised
+    ]
+
+
+def memory_efficiency(rows: Rows) -> go.Figure | None:
+    """Megabytes for each 0.01 % of the score that an iteration gained."""
+    found = efficiency(rows)
+    if not found:
+        return None
+    metric = html(rows[0].get("metric") or "score", 40)
+    figure = _figure("Memory efficiency", "iteration", f"MB per 0.01 % {metric} gained")
+    figure.add_bar(
+        name="MB per 0.01 %",
+        x=[row["iteration"] + 1 for row in found],
+        y=[row["mb_per_gain"] for row in found],
+        text=[html(row["candidate"], 60) for row in found],
+        textposition="none",
+        marker={"color": PURPLE},
+        hovertemplate="%{text}: %{y:,.2f} MB",
+    )
+    figure.update_yaxes(type="log")
+    return figure
+
+
+def memory_and_time(rows: Rows) -> go.Figure | None:
+    """Memory of each training against its time, with their rank correlation."""
+    measured = known(rows, "training_memory_mb", "training_seconds")
+    if not measured:
+        return None
+    memory, seconds = ([row[name] for row in measured] for name in ("training_memory_mb", "training_seconds"))
+    related = memory_time_correlation(memory, seconds)
+    title = "Memory and time" + (f": rank correlation {related:.2f}" if related is not None else "")
+    figure = _figure(title, "seconds", "MB")
+    types = list(dict.fromkeys(str(row["classifier_type"]) for row in measured))
+    for place, kind in enumerate(types):
+        part = [row for row in measured if str(row["classifier_type"]) == kind]
+        figure.add_scatter(
+            name=html(kind, 40),
+            x=[row["training_seconds"] for row in part],
+            y=[row["training_memory_mb"] for row in part],
+            mode="markers",
+            marker={"color": CYCLE[place % len(CYCLE)], "symbol": SYMBOLS[place % len(SYMBOLS)], "size": 9},
+        )
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    return figure
+
+
+def predicted_memory(rows: Rows) -> go.Figure | None:
+    """What was expected of each candidate's memory, and what it was."""
+    measured = known(rows, "iteration", "training_memory_mb", "predicted_memory_mb", "predicted_high_mb")
+    if not measured:
+        return None
+    figure = _figure("Expected and actual memory", "iteration", "MB")
+    x = [row["iteration"] + 1 for row in measured]
+    series = (
+        ("actual", "training_memory_mb", BLUE, "circle"),
+        ("expected", "predicted_memory_mb", ORANGE, "diamond-open"),
+        ("expected at most", "predicted_high_mb", GREY, "triangle-down-open"),
+    )
+    for name, column, colour, symbol in series:
+        y = [row[column] for row in measured]
+        figure.add_scatter(name=name, x=x, y=y, mode="markers", marker={"color": colour, "symbol": symbol, "size": 9})
+    figure.update_yaxes(type="log")
+    return figure
+
+
+def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> go.Figure | None:
+    """A metric epoch by epoch, its training and validation values: colours are runs, dashes are splits.
+
+    Args:
+        runs: by name of the run, the values of its metrics over all epochs; None: no value.
+        metric: without `val_`.
+    """
+    figure = _figure(html(metric, 60), "epoch", "")
+    for place, (run, metrics) in enumerate(runs.items()):
+        for name, split, dash in ((metric, "training", "solid"), (f"val_{metric}", "validation", "dash")):
+            values = metrics.get(name)
+            if values and any(_is_number(value) for value in values):
+                label = f"{html(run, 60)}, {split}" if len(runs) > 1 else split
+                figure.add_scatter(
+                    name=label,
+                    x=list(range(1, len(values) + 1)),
+                    y=[value if _is_number(value) else None for value in values],
+                    mode="lines+markers",
+                    line={"color": CYCLE[place % len(CYCLE)], "dash": dash},
+                    marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 6},
+                )
+    return figure if figure.data else None
+
+
+def scores(rows: Rows) -> go.Figure | None:
+    """The scores of the ensemble, of each candidate and of the second stage."""
+    series = (
+        ("ensemble", "ensemble_score", "lines", BLUE, "circle"),
+        ("candidate", "score", "markers", ORANGE, "diamond"),
+        ("second stage", "stage2_score", "lines+markers", GREEN, "square"),
+    )
+    figure = _figure("Scores", "iteration", html((rows[0].get("metric") if rows else None) or "score", 40))
+    for name, column, mode, colour, symbol in series:
+        part = known(rows, "iteration", column)
+        if part:
+            x, y = [row["iteration"] + 1 for row in part], [row[column] for row in part]
+            marker = {"color": colour, "symbol": symbol, "size": 8}
+            figure.add_scatter(name=name, x=x, y=y, mode=mode, line={"color": colour}, marker=marker)
+    return figure if figure.data else None
+
+
+def trace(title: str, unit: str, columns: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> go.Figure | None:
+    """Measurements over time.
+
+    Args:
+        title: of the chart.
+        unit: of the values.
+        columns: by name, seconds and values.
+    """
+    figure = _figure(title, "seconds", unit)
+    for place, (name, (seconds, values)) in enumerate(columns.items()):
+        if values:
+            line = {"color": CYCLE[place % len(CYCLE)], "dash": DASHES[place // len(CYCLE) % len(DASHES)]}
+            figure.add_scatter(name=html(name, 60), x=list(seconds), y=list(values), mode="lines", line=line)
+    return figure if figure.data else None
