@@ -29,8 +29,8 @@ def show() -> None:
     ensembles = store.ensembles()
     if not ensembles:
         st.info(
-            "There are no ensembles in this folder yet. `archiver.ensemble.hill_climb(folder, name=..., candidates=...)` "
-            "makes one; this page follows it while it goes on."
+            "There are no ensembles in this folder yet. `archiver.ensemble.hill_climb(folder, name=..., "
+            "candidates=...)` makes one; this page follows it while it goes on."
         )
         rerun_when(lambda: len(shared_store().current().ensembles()))
         return
@@ -116,6 +116,6 @@ def _candidates(rows: list[dict[str, Any]]) -> None:
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes(include=object).columns:
         frame[name] = [shown(value) if isinstance(value, str) else value for value in frame[name]]
     return frame

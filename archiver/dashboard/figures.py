@@ -72,24 +72,24 @@ def memory_by_type(rows: Rows) -> go.Figure | None:
         by_type.setdefault(str(row["classifier_type"]), []).append(row["training_memory_mb"])
     if not by_type:
         return None
-    ordered = sorted(by_type.items(), key=lambda item: -max(item[1]))
-    labels = [html(name, 40) for name, _ in ordered]
-    figure = _figure("Training memory by classifier type", "", "MB")
+    ordered = sorted(by_type.items(), key=lambda item: max(item[1]))
+    labels = [f"{html(name, 40)} (n = {len(values)})" for name, values in ordered]
+    figure = _figure("Training memory by classifier type", "MB", "")
     figure.add_bar(
         name="average",
-        x=labels,
-        y=[fmean(values) for _, values in ordered],
+        y=labels,
+        x=[fmean(values) for _, values in ordered],
+        orientation="h",
         marker={"color": BLUE},
-        text=[f"n = {len(values)}" for _, values in ordered],
-        textposition="outside",
     )
     figure.add_scatter(
         name="maximum",
-        x=labels,
-        y=[max(values) for _, values in ordered],
+        y=labels,
+        x=[max(values) for _, values in ordered],
         mode="markers",
         marker={"color": ORANGE, "symbol": "diamond", "size": 11, "line": {"color": "#000000", "width": 1}},
     )
+    figure.update_yaxes(automargin=True)
     return figure
 
 
@@ -194,7 +194,8 @@ def predicted_memory(rows: Rows) -> go.Figure | None:
 
 
 def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> go.Figure | None:
-    """A metric epoch by epoch, its training and validation values: colours are runs, dashes are splits.
+    """A metric epoch by epoch, its training and validation values: a dash is a split, a colour a run where there are
+    several.
 
     Args:
         runs: by name of the run, the values of its metrics over all epochs; None: no value.
@@ -202,7 +203,9 @@ def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str
     """
     figure = _figure(html(metric, 60), "epoch", "")
     for place, (run, metrics) in enumerate(runs.items()):
-        for name, split, dash in ((metric, "training", "solid"), (f"val_{metric}", "validation", "dash")):
+        splits = ((metric, "training", "solid"), (f"val_{metric}", "validation", "dash"))
+        for number, (name, split, dash) in enumerate(splits):
+            colour = CYCLE[(place if len(runs) > 1 else number) % len(CYCLE)]
             values = metrics.get(name)
             if values and any(_is_number(value) for value in values):
                 label = f"{html(run, 60)}, {split}" if len(runs) > 1 else split
@@ -211,7 +214,7 @@ def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str
                     x=list(range(1, len(values) + 1)),
                     y=[value if _is_number(value) else None for value in values],
                     mode="lines+markers",
-                    line={"color": CYCLE[place % len(CYCLE)], "dash": dash},
+                    line={"color": colour, "dash": dash},
                     marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 6},
                 )
     return figure if figure.data else None

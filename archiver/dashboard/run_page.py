@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-import streamlit.components.v1 as components
 
 from archiver import layout
 from archiver.archive.run import Run
@@ -104,7 +104,12 @@ def _report(_store: Store, run: Run, _path: str) -> None:
             "There is no report yet: it is written when the run is sealed. `archiver finalize` seals what was cut off."
         )
         return
-    components.html(page, height=REPORT_HEIGHT, scrolling=True)
+    # A data address has an origin of its own: nothing in it can reach the dashboard.
+    st.iframe(
+        "data:text/html;charset=utf-8;base64," + base64.b64encode(page.encode()).decode(),
+        height=REPORT_HEIGHT,
+        alt="Report of the run",
+    )
 
 
 def _resources(_store: Store, run: Run, _path: str) -> None:

@@ -91,7 +91,7 @@ def _table(rows: list[dict[str, Any]], columns: list[str]) -> None:
     _actions(chosen)
     with st.expander("Open a run by its name"):
         path = st.selectbox("Run", [str(row["path"]) for row in rows], index=None, format_func=shown, key="by name")
-        if path is not None and st.button("Open", key="open by name"):
+        if path is not None and st.button("Open this run"):
             _go("run", [path])
 
 
