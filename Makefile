@@ -8,7 +8,9 @@ WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types imports unit packaging stress schemas docs reports bench clean
+BROWSERS := chromium chromium-browser google-chrome
+
+.PHONY: browser demo test lint types imports unit packaging stress schemas docs reports bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,7 +38,13 @@ types: $(INSTALLED)
 imports: $(INSTALLED)
 	$(BIN)/lint-imports
 
-unit: $(BACKENDS)
+browser:                    ## the browser in which the dashboard is tested; without the right to install one, it is not
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "no Chromium: the tests of the dashboard are skipped" >&2; fi
+
+unit: $(BACKENDS) browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
 packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow

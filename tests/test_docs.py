@@ -46,6 +46,14 @@ def test_data_md_runs_from_top_to_bottom(tmp_path):
     assert told["train"]["split"]["by"] == "subject"
 
 
+def test_ensembles_md_runs(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "ensembles.md", "python")
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "COMPLETE: " in result.stdout
+    assert (tmp_path / "runs" / "iris_ensemble" / "ensemble.jsonl").exists()
+
+
 def test_the_plan_in_data_md_is_one(tmp_path):
     (plan,) = blocks(ROOT / "docs" / "data.md", "toml")
     (tmp_path / "R1").mkdir()

@@ -63,3 +63,19 @@ def test_an_example_of_data_on_disk_runs(tmp_path, script, run, said):
     assert stats.shared_groups["train"]["validation"]["subject"].count == 0
     assert found.read(layout.PREPROCESSING).data_sets["train"]["split"]["by"] == "subject"
     assert found.read(layout.RESULTS).test.metrics["accuracy"] > 0.4
+
+
+def test_the_example_of_an_ensemble_runs(tmp_path):
+    command = [
+        sys.executable,
+        str(EXAMPLES / "ensemble_hill_climbing.py"),
+        "--root",
+        str(tmp_path),
+        "--candidates",
+        "2",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "COMPLETE: 2 of 2 candidates" in done.stdout
+    for run in tmp_path.glob("*_models"):
+        archiver.verify(run, deep=True).raise_for_findings()

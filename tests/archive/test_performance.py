@@ -140,7 +140,7 @@ def test_the_largest_and_the_smallest_floats_break_nothing(value):
         journal := journal_of({"loss": [value, -value, value], "val_loss": [-value, value, value]}),
         build_history(journal),
     )
-    assert set(sections) == {"performance", "convergence", "timing"}
+    assert set(sections) == {"performance", "convergence", "timing", "parents"}
 
 
 def test_the_cost_grows_with_the_epochs_and_not_with_their_square():

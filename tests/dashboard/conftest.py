@@ -61,7 +61,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def is_own(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:"))
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:", "file:"))
 
 
 @pytest.fixture(scope="session")
