@@ -1,5 +1,6 @@
 """Searches: what is chosen, measured, written, and gone on with."""
 
+import fcntl
 import importlib.util
 import json
 import math
@@ -36,11 +37,17 @@ def run(store, *arguments, check=True):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The store, the ensemble and the output of a search with a second stage."""
-    store = tmp_path_factory.mktemp("store")
-    output = run(store)
-    return store, Ensemble.open(store / "iris_ensemble"), output
+def made(tmp_path_factory, worker_id):
+    """The store, the ensemble and the output of a search with a second stage; one for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    store = (base if worker_id == "master" else base.parent) / "ensemble_store"
+    store.mkdir(exist_ok=True)
+    with (store / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        output = store / "output.txt"
+        if not output.exists():
+            output.write_text(run(store))
+    return store, Ensemble.open(store / "iris_ensemble"), output.read_text()
 
 
 def test_every_candidate_is_a_line_with_its_memory_and_score(made):

@@ -139,7 +139,7 @@ def count_changes(tmp_path, monkeypatch):
 def test_any_write_may_fail(reference, tmp_path, monkeypatch):
     """One write in so many fails, in turn over the whole training: the claim may raise, nothing else does."""
     total = count_changes(tmp_path, monkeypatch)
-    share = 1 if os.environ.get("ARCHIVER_STRESS") else 83
+    share = 1 if os.environ.get("ARCHIVER_STRESS") else 131
     for position in range(1, total + 1, share):
         root = tmp_path / str(position)
         monkeypatch.setattr(files, "os", BrokenOs(position))

@@ -41,7 +41,7 @@ def test_backend(backend: str, name: str, every: object, first_step: int, tmp_pa
     whole = run(tmp_path / "whole", name, backend)
     assert whole.exit_code == 0, whole.errors
     folder = tmp_path / "killed"
-    for step in (first_step, 3):
+    for step in (first_step, 3)[: campaign(1, 2)]:
         assert run(folder, name, backend, every=every, kill_after_steps=step).exit_code == -9
     again = run(folder, name, backend, every=every)
     assert again.exit_code == 0, again.errors
