@@ -23,6 +23,8 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
 GAIN_UNIT = 0.0001
 """0.01 % of a score that goes from 0 to 1."""
+MINIMAL_DECADES = 1.5
+FEW_ITERATIONS = 12
 
 
 def known(rows: Rows, *names: str) -> list[Mapping[str, Any]]:
@@ -40,6 +42,20 @@ def _figure(title: str, x: str, y: str) -> go.Figure:
         title={"text": title}, xaxis_title=x, yaxis_title=y, legend={"orientation": "h", "y": -0.25}, height=420,
         margin={"l": 60, "r": 20, "t": 50, "b": 60},
     )  # fmt: skip
+    return figure
+
+
+def _logarithmic(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis; over several decades with a tick each."""
+    positive = [value for value in values if value > 0]
+    decades = math.log10(max(positive) / min(positive)) if positive else 0.0
+    return {"type": "log", "dtick": 1 if decades > MINIMAL_DECADES else None}
+
+
+def _iterations(figure: go.Figure, rows: Rows) -> go.Figure:
+    """Ticks at whole numbers, where so few are shown that there would be others."""
+    if max((row["iteration"] for row in rows), default=0) < FEW_ITERATIONS:
+        figure.update_xaxes(dtick=1)
     return figure
 
 
@@ -61,8 +77,13 @@ def memory_per_iteration(rows: Rows) -> go.Figure | None:
             hovertemplate="%{text}: %{y:,.1f} MB",
         )
     average = fmean(row["training_memory_mb"] for row in measured)
-    figure.add_hline(y=average, line={"dash": "dash", "color": GREY}, annotation_text=f"average {average:,.1f} MB")
-    return figure
+    figure.add_hline(
+        y=average,
+        line={"dash": "dash", "color": GREY},
+        annotation_text=f"average {average:,.1f} MB",
+        annotation_position="top left",
+    )
+    return _iterations(figure, measured)
 
 
 def memory_by_type(rows: Rows) -> go.Figure | None:
@@ -114,7 +135,7 @@ def stage_two_memory(rows: Rows) -> go.Figure | None:
         ("max", max(values), "dot"),
     ):
         figure.add_hline(y=value, line={"dash": dash, "color": GREY}, annotation_text=f"{name} {value:,.1f} MB")
-    return figure
+    return _iterations(figure, measured)
 
 
 def efficiency(rows: Rows) -> list[dict[str, Any]]:
@@ -135,7 +156,7 @@ def memory_efficiency(rows: Rows) -> go.Figure | None:
     found = efficiency(rows)
     if not found:
         return None
-    metric = html(rows[0].get("metric") or "score", 40)
+    metric = html(rows[0].get("metric") or "score", 20)
     figure = _figure("Memory efficiency", "iteration", f"MB per 0.01 % {metric} gained")
     figure.add_bar(
         name="MB per 0.01 %",
@@ -146,8 +167,8 @@ def memory_efficiency(rows: Rows) -> go.Figure | None:
         marker={"color": PURPLE},
         hovertemplate="%{text}: %{y:,.2f} MB",
     )
-    figure.update_yaxes(type="log")
-    return figure
+    figure.update_yaxes(**_logarithmic([row["mb_per_gain"] for row in found]))
+    return _iterations(figure, found)
 
 
 def memory_and_time(rows: Rows) -> go.Figure | None:
@@ -167,10 +188,10 @@ def memory_and_time(rows: Rows) -> go.Figure | None:
             x=[row["training_seconds"] for row in part],
             y=[row["training_memory_mb"] for row in part],
             mode="markers",
-            marker={"color": CYCLE[place % len(CYCLE)], "symbol": SYMBOLS[place % len(SYMBOLS)], "size": 9},
+            marker={"color": CYCLE[place % len(CYCLE)], "symbol": _symbol(place), "size": 9},
         )
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
+    figure.update_xaxes(**_logarithmic(seconds))
+    figure.update_yaxes(**_logarithmic(memory))
     return figure
 
 
@@ -189,8 +210,13 @@ def predicted_memory(rows: Rows) -> go.Figure | None:
     for name, column, colour, symbol in series:
         y = [row[column] for row in measured]
         figure.add_scatter(name=name, x=x, y=y, mode="markers", marker={"color": colour, "symbol": symbol, "size": 9})
-    figure.update_yaxes(type="log")
-    return figure
+    figure.update_yaxes(**_logarithmic([row[column] for row in measured for _, column, *_ in series]))
+    return _iterations(figure, measured)
+
+
+def _symbol(place: int) -> str:
+    """Another one when the colours begin again."""
+    return SYMBOLS[(place + place // len(CYCLE)) % len(SYMBOLS)]
 
 
 def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str) -> go.Figure | None:

@@ -231,3 +231,25 @@ def test_an_empty_store(tmp_path: Path) -> None:
     assert opened.runs() == []
     assert opened.metric_names() == []
     assert opened.to_dataframe().empty
+
+
+def test_relatives_are_found_by_their_weights(tmp_path):
+    for name in ("parent", "best_child", "child", "stranger", "untrained"):
+        tiny_run(tmp_path, name)
+    runs = {path.name.removesuffix("_models"): Run.open(path) for path in tmp_path.glob("*_models")}
+    final, best, other = "a" * 64, "b" * 64, "c" * 64
+    best_epoch = json.loads(runs["parent"].path_of(layout.RESULTS).read_text())["best_epoch"]
+    change(runs["parent"], layout.RESULTS, weights_digest=final, best_epoch=best_epoch | {"weights_digest": best})
+    change(runs["child"], layout.RESULTS, initial_weights_digest=final, weights_digest=other)
+    change(runs["best_child"], layout.RESULTS, initial_weights_digest=best, weights_digest="d" * 64)
+    change(runs["untrained"], layout.RESULTS, initial_weights_digest=final, weights_digest=final)
+    opened = open_store(tmp_path)
+
+    def names(path, which):
+        return [run["name"] for run in opened.relatives(path)[which]]
+
+    assert names("parent_models", "children") == ["best_child", "child"]
+    assert names("child_models", "parents") == ["parent", "untrained"]
+    assert names("best_child_models", "parents") == ["parent"]
+    assert names("stranger_models", "children") == []
+    assert opened.relatives("nobody_models") == {"parents": [], "children": []}
