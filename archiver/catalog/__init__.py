@@ -2,6 +2,7 @@
 
 - `columns`: what is known of a run, by name, kind and unit.
 - `reading`: the row of one archive, from a few of its records.
+- `parallel`: the rows of many archives, by several processes.
 - `ensembles`: the rows of ensembles, from their journals.
 - `database`: the file, its tables, and where it lies.
 - `indexing`: bringing it up to date with the archives.

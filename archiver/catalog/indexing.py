@@ -20,7 +20,8 @@ from archiver.archive.run import is_archive
 from archiver.catalog.columns import COLUMNS
 from archiver.catalog.database import METRICS, RUNS, told
 from archiver.catalog.ensembles import is_ensemble, refresh_ensembles
-from archiver.catalog.reading import Row, read_row
+from archiver.catalog.parallel import read_rows
+from archiver.catalog.reading import Row
 from archiver.catalog.stamps import FRESH_NS, UNSETTLED
 from archiver.layout import JOURNAL
 
@@ -65,9 +66,10 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
             path for path, (_, stamp) in found.items() if everything or stamp == UNSETTLED or known.get(path) != stamp
         ]
         gone = [path for path in known if path not in found]
+        read = read_rows([store / found[path][0] for path in changed])
         for begin in range(0, max(len(changed), len(gone)), ROWS_AT_ONCE):
             part = changed[begin : begin + ROWS_AT_ONCE]
-            rows = [(path, found[path][1], read_row(store / found[path][0])) for path in part]
+            rows = [(path, found[path][1], next(read)) for path in part]
             _write(engine, rows, [*part, *gone[begin : begin + ROWS_AT_ONCE]])
         refresh_ensembles(engine, store, {_text(path): path for path in ensembles}, everything=everything)
         with engine.connect() as connection:

@@ -21,7 +21,7 @@ from archiver.ensemble.scores import METRICS, Metric, score
 from archiver.ensemble.selection import Selection, mean_probabilities
 from archiver.ensemble.stage_two import StageTwo, StageTwoJob, train_stage_two
 from archiver.ensemble.training import CandidateJob, CandidateResult, read_probabilities
-from archiver.errors import ArchiverError, ArgumentError, RunStateError
+from archiver.errors import ArchiverError, ArgumentError, MissingExtraError, RunStateError
 from archiver.naming import FOLDER_SUFFIX as RUN_SUFFIX
 from archiver.naming import run_name
 from archiver.records.base import utc_now
@@ -100,8 +100,10 @@ def hill_climb(
 
 
 def _began(name: str, metric: Metric, splits: Splits, settings: dict[str, Any]) -> EnsembleBegan:
-    import sklearn
-
+    try:
+        import sklearn
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn is not installed. pip install 'keras-archiver[ensemble]'") from error
     return EnsembleBegan(
         name=name,
         created=utc_now(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archiver.records.ensemble import EnsembleBegan, EnsembleIteration, Prediction
 
@@ -110,9 +111,14 @@ def memory_time_correlation(memory_mb: Sequence[float | None], seconds: Sequence
     ]
     if len(pairs) < 3:  # noqa: PLR2004 - two points always lie on a line
         return None
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(column) for column in zip(*pairs, strict=True)]
+    ranks = [_ranks(column) for column in zip(*pairs, strict=True)]
     if any(np.ptp(each) == 0 for each in ranks):
         return None
     return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    """From 1 on; equal values share the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    means: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    return means[places]

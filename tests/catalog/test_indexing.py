@@ -8,14 +8,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import pandas as pd
+import psutil
 import pytest
 
 from archiver import layout, open_store
 from archiver.archive.run import Run
+from archiver.catalog import parallel
 from archiver.catalog.database import FILE_NAME, SCHEMA_VERSION
+from archiver.catalog.reading import read_row
 from archiver.errors import ArgumentError, StorageError
 from archiver.testing import add_phase, tiny_run
 from tests.catalog.conftest import change
@@ -253,3 +258,25 @@ def test_relatives_are_found_by_their_weights(tmp_path):
     assert names("best_child_models", "parents") == ["parent"]
     assert names("stranger_models", "children") == []
     assert opened.relatives("nobody_models") == {"parents": [], "children": []}
+
+
+def test_many_are_read_by_several_processes_and_a_killed_one_is_made_up_for(store, monkeypatch):
+    alone = open_store(store).to_dataframe(sort=["path"])
+    monkeypatch.setattr(parallel, "MINIMAL_RUNS", 2)
+    monkeypatch.setattr(parallel, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    opened = open_store(store, refreshed=False)
+    assert opened.refresh(everything=True).read_count == len(alone)
+    pd.testing.assert_frame_equal(opened.to_dataframe(sort=["path"]), alone)
+
+    def dies(folder):
+        if os.getpid() != own:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read_row(folder)
+
+    own = os.getpid()
+    monkeypatch.setattr(parallel, "read_row", dies)
+    assert opened.refresh(everything=True).read_count == len(alone)
+    pd.testing.assert_frame_equal(opened.to_dataframe(sort=["path"]), alone)
+    assert psutil.STATUS_ZOMBIE not in [child.status() for child in psutil.Process().children()]

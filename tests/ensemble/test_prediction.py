@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from archiver.ensemble.prediction import MINIMAL_ROWS, MemoryModel, MemoryRow, memory_time_correlation
 
@@ -67,5 +68,7 @@ def test_correlation_of_memory_with_time():
     assert memory_time_correlation([1, 2, 4, 8], [0.1, 0.2, 0.3, 9]) == pytest.approx(1)
     assert memory_time_correlation([1, None, 4, 8], [9, 1, 3, 0.1]) == pytest.approx(-1)
     assert memory_time_correlation([1, 2], [1, 2]) is None
+    tied = [3, 1, 2, 2, 9, 1], [1.0, 4.0, 2.0, 2.0, 7.0, 1.0]
+    assert memory_time_correlation(*tied) == pytest.approx(spearmanr(*tied).statistic)
     assert memory_time_correlation([1, 1, 1], [1, 2, 3]) is None
     assert memory_time_correlation([None] * 5, [1, 2, 3, 4, 5]) is None
