@@ -114,11 +114,12 @@ def memory_time_correlation(memory_mb: Sequence[float | None], seconds: Sequence
     ranks = [_ranks(column) for column in zip(*pairs, strict=True)]
     if any(np.ptp(each) == 0 for each in ranks):
         return None
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
     """From 1 on; equal values share the mean of theirs."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    means: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
-    return means[places]
+    ends = np.cumsum(counts)
+    found: NDArray[np.float64] = ends[places] - (counts[places] - 1) / 2
+    return found
