@@ -14,6 +14,8 @@ from archiver.dashboard.texts import paragraph, problem, shown
 from archiver.errors import ArgumentError
 
 MAXIMAL_COMPARED = 12
+MAXIMAL_ROWS = 20_000
+"""More than a browser shows at ease."""
 _ALWAYS = ("path",)
 STATUSES = ("complete", "failed", "interrupted", "running", "unreadable")
 
@@ -36,7 +38,8 @@ def show() -> None:
         problem(error)
         return
     rerun_when(lambda: _rows(shared_store().current(), where, statuses, columns))
-    st.caption(f"{len(rows):,} of {store.count():,} runs")
+    more = f"; only these {MAXIMAL_ROWS:,} are shown, the youngest" if len(rows) == MAXIMAL_ROWS else ""
+    st.caption(f"{len(rows):,} of {store.count():,} runs{more}")
     if not rows:
         st.info("No run fits the filter. Clear a field above to see more.")
         return
@@ -63,7 +66,7 @@ def _rows(store: Store, where: str, statuses: list[str], columns: list[str]) -> 
         store.runs(where, columns=["name"], limit=1)  # so that an error points into what was typed
     parts += [f"status in ({quoted})"] if statuses else []
     wanted = [*columns, *(name for name in _ALWAYS if name not in columns)]
-    return store.runs(" and ".join(parts) or None, columns=wanted)
+    return store.runs(" and ".join(parts) or None, columns=wanted, limit=MAXIMAL_ROWS)
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> None:
