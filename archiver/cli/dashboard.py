@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -30,4 +29,4 @@ def command(store: Path, host: str, port: int, static: Path | None, *, no_browse
         return
     from archiver.dashboard.serving import serve
 
-    sys.exit(serve(store, host, port, open_browser=not no_browser, tell=click.echo))
+    serve(store, host, port, open_browser=not no_browser, tell=click.echo)

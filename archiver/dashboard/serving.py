@@ -1,19 +1,17 @@
-"""Starting the dashboard: Streamlit in a process of its own, reachable from this machine alone unless asked for."""
+"""Starting the dashboard: Streamlit, reachable from this machine alone unless asked for otherwise."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import socket
-import subprocess
-import sys
+import threading
 import time
 import urllib.request
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from archiver.errors import ArgumentError, MissingExtraError, RunStateError
+from archiver.errors import ArgumentError, MissingExtraError
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8501
@@ -25,7 +23,8 @@ _SETTINGS = (
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=minimal",
     "--client.showErrorDetails=none",
-    "--client.showSidebarNavigation=true",
+    "--logger.hideWelcomeMessage=true",
+    "--logger.level=warning",
 )
 
 
@@ -40,49 +39,41 @@ def require_extra() -> None:
             raise MissingExtraError(f'The dashboard needs {module}: pip install "keras-archiver[dashboard]".')
 
 
-def serve(store: Path, host: str, port: int, *, open_browser: bool, tell: Callable[[str], None]) -> int:
-    """Run the dashboard until it is ended, such as by Ctrl-C.
+def serve(store: Path, host: str, port: int, *, open_browser: bool, tell: Callable[[str], None]) -> None:
+    """Run the dashboard in this process until it is ended, such as by Ctrl-C.
 
     Args:
         store: the folder of runs.
         host: the address to listen on.
         port: 0: any that is free.
         open_browser: whether to show it.
-        tell: gets the lines for the user.
-
-    Returns:
-        the exit status.
+        tell: gets the lines for the user, in another thread.
 
     Raises:
         ArgumentError: there is no such folder, or nothing can listen there.
         MissingExtraError: the extra is not installed.
-        RunStateError: it did not start.
     """
     require_extra()
     if not store.is_dir():
         raise ArgumentError(f"Received {store}. Expected a folder that holds archives.")
     port = _free_port(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    app = Path(__file__).with_name("app.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.address={host}", f"--server.port={port}"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    process = subprocess.Popen(
-        [*command, *_SETTINGS, "--", str(store.absolute())], env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait_until_it_answers(process, address)
+
+    def announce() -> None:
+        if not _answers(address):
+            return
         tell(f"{store}: {address}   (Ctrl-C ends it)")
         if host not in (LOOPBACK, "localhost", "::1"):
             tell("Whoever can reach this address can read every run in this folder: there is no password.")
         if open_browser:
             webbrowser.open(address)
-        return process.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        process.terminate()
-        process.wait()
+
+    threading.Thread(target=announce, name="archiver-announce", daemon=True).start()
+    from streamlit.web import cli
+
+    app = str(Path(__file__).with_name("app.py"))
+    settings = [f"--server.address={host}", f"--server.port={port}", *_SETTINGS]
+    cli.main(["run", app, *settings, "--", str(store.absolute())], standalone_mode=False)
 
 
 def _free_port(host: str, port: int) -> int:
@@ -100,16 +91,13 @@ def _free_port(host: str, port: int) -> int:
         ) from error
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], address: str) -> None:
+def _answers(address: str) -> bool:
+    """Whether the dashboard comes to answer."""
     ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
-        if process.poll() is not None:
-            raise RunStateError(
-                f"the dashboard ended at once, with status {process.returncode}; the lines above say why"
-            )
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):  # noqa: S310 - our own address
-                return
+                return True
         except OSError:
             time.sleep(0.1)
-    raise RunStateError(f"the dashboard did not answer at {address} within {PATIENCE_SECONDS:.0f} s")
+    return False

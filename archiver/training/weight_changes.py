@@ -190,8 +190,18 @@ class WeightChanges:
 
     def initial_digest(self) -> Callable[[], str | None]:
         """What gives the digest of the weights this phase began with, None where it is not known; it may wait."""
-        kept, known = self._kept, self._phases[self._phase].initial_weights_digest
-        return kept.digest if kept is not None else lambda: known if isinstance(known, str) else None
+        kept, part = self._kept, self._phases.get(self._phase)
+        known = part.initial_weights_digest if part is not None else None
+
+        def wait() -> str | None:
+            if kept is None:
+                return known if isinstance(known, str) else None
+            try:
+                return kept.digest()
+            except Exception:  # noqa: BLE001 - `end_phase` reports it
+                return None
+
+        return wait
 
     def end_phase(self, model: Any) -> None:
         """Compare with what the model has become, and let go of the file.

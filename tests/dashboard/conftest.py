@@ -31,7 +31,7 @@ def serving(store: Path) -> Iterator[str]:
             assert "http://127.0.0.1:" in line, line
             yield line.split(": ", 1)[1].split()[0]
         finally:
-            process.send_signal(2)
+            process.terminate()
             process.wait(20)
 
 
