@@ -19,6 +19,8 @@ from archiver.records.ensemble import MEBIBYTE, EnsembleBegan, EnsembleIteration
 from archiver.sampling.memory_sources import ContainerMemory, SystemMemoryReader
 
 OnMemory = Literal["warn", "skip"]
+MINIMAL_EXCESS_MB = 16.0
+"""Beyond what was expected at most; less is nobody's trouble."""
 
 
 class Dispatcher:
@@ -141,7 +143,7 @@ class Dispatcher:
         used, prediction = result.memory.added_mb, self.predictions.get(candidate.name)
         if self._alert_mb is not None and used > self._alert_mb:
             found.append(f"took {used:,.0f} MB, more than the {self._alert_mb:,.0f} MB of memory_alert_mb")
-        if prediction is not None and used > max(prediction.high_mb, 1.0):
+        if prediction is not None and used > prediction.high_mb + MINIMAL_EXCESS_MB:
             found.append(f"took {used:,.0f} MB, more than the {prediction.high_mb:,.0f} MB expected at most")
         return found
 
