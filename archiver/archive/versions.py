@@ -11,21 +11,20 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.naming import FOLDER_SUFFIX
 
-_VERSION = re.compile(r"-([1-9][0-9]*)")
-
 
 def versions_of(run: Run) -> dict[int, Run]:
     """By version, in order, the archives of the same name beside this one, itself included; 1 is the first."""
     base, own = _base(run)
     found = {own: run}
+    pattern = re.compile(rf"{re.escape(base)}(?:-([1-9][0-9]*))?{FOLDER_SUFFIX}")
     for folder in _names(run.path.parent):
-        rest = folder.removeprefix(base).removesuffix(FOLDER_SUFFIX)
-        number = _VERSION.fullmatch(rest)
-        is_folder = (run.path.parent / folder).is_dir() and not (run.path.parent / folder).is_symlink()
-        if folder.startswith(base) and folder.endswith(FOLDER_SUFFIX) and (not rest or number) and is_folder:
-            found.setdefault(
-                int(number[1]) if number else 1, Run(run.path.parent / folder, folder.removesuffix(FOLDER_SUFFIX))
-            )
+        match = pattern.fullmatch(folder)
+        number = int(match[1] or 1) if match else own
+        if number not in found:
+            other = Run(run.path.parent / folder, folder.removesuffix(FOLDER_SUFFIX))
+            # A run may have been given a name that looks like a version.
+            if not other.path.is_symlink() and _base(other) == (base, number):
+                found[number] = other
     return dict(sorted(found.items()))
 
 

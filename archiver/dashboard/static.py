@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from archiver._resources import resource_folder
 from archiver.archive.findings import printable
 from archiver.archive.run import Run
 from archiver.catalog import open_store
@@ -18,6 +15,7 @@ from archiver.catalog.output import cell_text, write_runs
 from archiver.dashboard.reports import report_page
 from archiver.errors import ArchiverError, ArgumentError
 from archiver.records.base import utc_now
+from archiver.report.page import csp_hash, page_environment, resource_text
 from archiver.storage.files import write_text
 
 GENERATOR = '<meta name="generator" content="archiver dashboard --static">'
@@ -86,28 +84,22 @@ def _write_report(store: Path, path: str, out: Path) -> str | None:
 
 
 def _index(columns: list[str], rows: list[dict[str, Any]], pages: list[str | None], *, has_ensembles: bool) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = resource_folder("templates")
-    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("report.css", "index.js"))
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    style, script = resource_text("report.css"), resource_text("index.js")
     cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
-    text: str = environment.get_template("index.html.j2").render(
-        columns=columns,
-        rows=list(zip(pages, cells, strict=True)),
-        has_ensembles=has_ensembles,
-        generator=GENERATOR,
-        made=f"{utc_now():%Y-%m-%d %H:%M} UTC",
-        style=style,
-        script=script,
-        style_hash=_hash(f"\n{style}\n"),
-        script_hash=_hash(script),
+    text: str = (
+        page_environment()
+        .get_template("index.html.j2")
+        .render(
+            columns=columns,
+            rows=list(zip(pages, cells, strict=True)),
+            has_ensembles=has_ensembles,
+            generator=GENERATOR,
+            made=f"{utc_now():%Y-%m-%d %H:%M} UTC",
+            style=style,
+            script=script,
+            style_hash=csp_hash(f"\n{style}\n"),
+            script_hash=csp_hash(script),
+        )
     )
     return text
 
@@ -116,7 +108,3 @@ def _cell(name: str, value: Any) -> tuple[str, str, bool]:
     """What is shown, what it is sorted by, and whether it is a number."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return cell_text(name, value), repr(value) if is_number else printable(str(value or "")), is_number
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from archiver.ensemble.candidates import Candidate
 from archiver.ensemble.console import Console
 from archiver.ensemble.journal import earlier_ensembles
 from archiver.ensemble.prediction import MemoryModel, MemoryRow
-from archiver.ensemble.training import CandidateJob, CandidateResult, read_result, train_candidate
+from archiver.ensemble.training import CandidateJob, CandidateResult, failed, read_result, train_candidate
 from archiver.errors import ArgumentError, MissingExtraError
 from archiver.records.ensemble import MEBIBYTE, EnsembleBegan, EnsembleIteration, MemoryUse, Prediction
 from archiver.sampling.memory_sources import ContainerMemory, SystemMemoryReader
@@ -99,18 +100,19 @@ class Dispatcher:
         options = {"n_jobs": self._n_jobs, "prefer": "threads", "pre_dispatch": "n_jobs", "batch_size": 1}
         tasks = (joblib.delayed(self._task(job, at_once, tell))(job) for job in jobs)
         try:
-            found = joblib.Parallel(return_as="generator", **options)(tasks)
+            parallel = joblib.Parallel(return_as="generator", **options)
         except ValueError:  # a backend that returns only when all is done
-            found = _in_parts(joblib, options, jobs, lambda job: self._task(job, at_once, tell), at_once)
+            found = _in_parts(joblib, options, tasks, at_once)
+        else:
+            found = parallel(tasks)
         yield from zip((job.candidate for job in jobs), found, strict=True)
 
     def _task(self, job: CandidateJob, at_once: int, tell: Console) -> Any:
         warning = self._expect(job, at_once)
-        if warning is None:
-            return _Training(max(1, (os.cpu_count() or 1) // at_once))
-        tell.warn(job.candidate, warning)
-        if self._on_memory == "skip":
-            return _Skipped(f"not started: {warning}")
+        if warning is not None:
+            tell.warn(job.candidate, warning)
+            if self._on_memory == "skip":
+                return _Skipped(f"not started: {warning}")
         return _Training(max(1, (os.cpu_count() or 1) // at_once))
 
     def _expect(self, job: CandidateJob, at_once: int) -> str | None:
@@ -164,14 +166,13 @@ class _Skipped:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def __call__(self, job: CandidateJob) -> CandidateResult:  # noqa: ARG002 - as `_Training`
-        return CandidateResult(memory=None, seconds=None, error=self.reason)
+    def __call__(self, job: CandidateJob) -> CandidateResult:
+        return failed(job.candidate, self.reason)
 
 
-def _in_parts(joblib: Any, options: dict[str, Any], jobs: list[CandidateJob], task: Any, size: int) -> Iterator[Any]:
-    for begin in range(0, len(jobs), size):
-        part = jobs[begin : begin + size]
-        yield from joblib.Parallel(**options)(joblib.delayed(task(job))(job) for job in part)
+def _in_parts(joblib: Any, options: dict[str, Any], tasks: Iterator[Any], size: int) -> Iterator[Any]:
+    while part := list(islice(tasks, size)):
+        yield from joblib.Parallel(**options)(part)
 
 
 def available_bytes() -> int:

@@ -14,9 +14,9 @@ from archiver.ensemble.measuring import measured
 from archiver.ensemble.processes import cloudpickle, run_in_process
 from archiver.ensemble.scores import Probabilities
 from archiver.errors import DataError, RecordError
-from archiver.records.base import Part, Real
+from archiver.records.base import Json, Part, Real
 from archiver.records.ensemble import MemoryUse
-from archiver.storage.files import replacing, write_bytes
+from archiver.storage.files import remove, replacing, write_bytes
 from archiver.storage.npz import read_npz_array, write_npz
 
 SPLITS = ("selection", "test")
@@ -39,6 +39,8 @@ class CandidateJob:
 class CandidateResult(Part):
     """`candidates/<name>.json`, written last: its presence says that the training is done."""
 
+    configuration: dict[str, Json]
+    """Of the candidate: one of the same name with other parameters is trained anew."""
     memory: MemoryUse | None
     seconds: Real | None
     error: str | None
@@ -58,7 +60,12 @@ def train_candidate(job: CandidateJob, threads: int) -> CandidateResult:
         return done
     error = run_in_process(_train, job, job.path(".log"), threads)
     result = None if error is not None else read_result(job)
-    return result or CandidateResult(memory=None, seconds=None, error=error or "its process left no result")
+    return result or failed(job.candidate, error or "its process left no result")
+
+
+def failed(candidate: Candidate, reason: str) -> CandidateResult:
+    """The result of a candidate that could not be trained."""
+    return CandidateResult(configuration=candidate.configuration, memory=None, seconds=None, error=reason)
 
 
 def read_result(job: CandidateJob) -> CandidateResult | None:
@@ -67,9 +74,10 @@ def read_result(job: CandidateJob) -> CandidateResult | None:
     if not path.exists():
         return None
     try:
-        return CandidateResult.model_validate_json(path.read_bytes())
+        result = CandidateResult.model_validate_json(path.read_bytes())
     except ValueError as error:
         raise RecordError(f"{path}: {error}. Delete it, and the candidate is trained again.") from error
+    return result if result.configuration == job.candidate.configuration else None
 
 
 def read_probabilities(job: CandidateJob, split: str) -> Probabilities:
@@ -88,6 +96,7 @@ def read_data(folder: Path) -> dict[str, tuple[Any, Any]]:
 
 def _train(job: CandidateJob) -> None:
     """In the process of its own."""
+    remove(job.path(".json"))  # of a candidate with other parameters
     data, estimator = read_data(job.folder), job.candidate.estimator
     with measured() as use:
         estimator.fit(*data["train"])
@@ -96,7 +105,10 @@ def _train(job: CandidateJob) -> None:
         cloudpickle().dump(estimator, file)  # by value where it is of the user's script
     with replacing(job.path(".npz")) as temporary:
         write_npz(temporary, arrays.items())
-    write_bytes(job.path(".json"), as_line(CandidateResult(memory=use.memory, seconds=use.seconds, error=None)))
+    result = CandidateResult(
+        configuration=job.candidate.configuration, memory=use.memory, seconds=use.seconds, error=None
+    )
+    write_bytes(job.path(".json"), as_line(result))
 
 
 def _probabilities(job: CandidateJob, estimator: Any, x: Any) -> Probabilities:

@@ -42,16 +42,16 @@ def render_page(markdown: str, title: str, figures: Mapping[str, bytes]) -> str:
     _inline_images(tokens, figures)
     _link_pages(tokens)
     body = _rendered(parser, tokens)
-    script, style = _resource("report.js"), _resource("report.css")
+    script, style = resource_text("report.js"), resource_text("report.css")
     page: str = (
-        _environment()
+        page_environment()
         .get_template("README.html.j2")
         .render(
             title=title,
             style=style,
             script=script,
-            script_hash=_csp_hash(script),
-            style_hash=_csp_hash(f"\n{style}\n"),
+            script_hash=csp_hash(script),
+            style_hash=csp_hash(f"\n{style}\n"),
             contents=contents,
             body=body,
         )
@@ -77,16 +77,19 @@ def _rendered(parser: Any, tokens: Any) -> str:
 
 
 @functools.cache
-def _resource(name: str) -> str:
+def resource_text(name: str) -> str:
+    """A file of the templates."""
     return (resource_folder("templates") / name).read_text(encoding="utf-8")
 
 
-def _csp_hash(script: str) -> str:
+def csp_hash(script: str) -> str:
+    """By which a page's policy allows a script or style that stands in it."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @functools.cache
-def _environment() -> Any:
+def page_environment() -> Any:
+    """Of the templates of pages: what is filled in is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from archiver import layout
 from archiver.ensemble.journal import JOURNAL_NAME
-from archiver.storage.journal import JOURNAL_NAME as RUN_JOURNAL
 from archiver.testing import tiny_ensemble, tiny_run
 
 SCRIPT = "<script>alert('pwned')</script>"
@@ -28,8 +27,6 @@ def make_hostile(root: Path) -> None:
     run.path_of(layout.HISTORY).write_text(json.dumps(history))
     _change(run.path_of(layout.RESULTS), final_metrics={IMAGE: 1.0, LINK: 2.0})
     _change(run.path_of(layout.RUN), group=SCRIPT, tags=[LINK])
-    journal = run.path / RUN_JOURNAL
-    journal.write_text(journal.read_text())
     folder = tiny_ensemble(root, "strange", iterations=3)
     lines = [json.loads(line) for line in (folder / JOURNAL_NAME).read_text().splitlines()]
     lines[0]["name"], lines[0]["metric"] = SCRIPT, IMAGE

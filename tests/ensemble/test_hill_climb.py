@@ -303,6 +303,16 @@ def test_candidates_can_be_added_at_the_end_and_nothing_else_changed(made, tmp_p
         climb(tmp_path, first)
 
 
+def test_a_result_of_other_parameters_is_not_taken_for_this_candidate(tmp_path):
+    """Trained by a search that was killed before it was a line, and then changed by the user."""
+    ensemble = climb(tmp_path, [("a", GaussianNB())])
+    path = ensemble.path / JOURNAL_NAME
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    changed = climb(tmp_path, [("a", GaussianNB(var_smoothing=1.0))])
+    assert changed.score == climb(tmp_path, [("a", GaussianNB(var_smoothing=1.0))], name="fresh").score
+    assert changed.score != ensemble.score
+
+
 def test_two_processes_do_not_work_on_one_ensemble(tmp_path):
     held = EnsembleJournal(tmp_path / "e_ensemble")
     try:

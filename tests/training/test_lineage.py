@@ -141,3 +141,14 @@ def test_versions_say_what_changed(tmp_path, capsys):
     assert re.search(r"other versions\s+a *\n", shown)
     assert "rate: 0.1, now 0.2" in shown
     assert "Earlier versions" not in (tmp_path / "a_models" / "README.md").read_text()
+
+
+def test_a_name_that_looks_like_a_version_is_none(tmp_path):
+    from archiver.archive.versions import versions_of
+    from archiver.testing import tiny_run
+
+    first, lookalike = tiny_run(tmp_path, "a"), tiny_run(tmp_path, "a-2")
+    third = tiny_run(tmp_path, "a")
+    assert third.name == "a-3"
+    assert [other.name for other in versions_of(first).values()] == ["a", "a-3"]
+    assert [other.name for other in versions_of(lookalike).values()] == ["a-2"]
