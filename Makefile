@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BACKENDS := $(VENV)/.backends
+STANDARDS := .venv-standards
 WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: browser demo test lint types imports unit packaging stress schemas docs reports bench clean
+.PHONY: browser standards demo test lint types imports unit packaging stress schemas docs reports bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +22,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(BACKENDS): $(INSTALLED)   # the other backends of Keras, for the tests alone
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,jax,torch]"
 	touch $(BACKENDS)
+
+$(STANDARDS)/.installed: tests/standards/requirements.txt
+	$(PYTHON) -m venv $(STANDARDS)
+	$(STANDARDS)/bin/python -m pip install --quiet --upgrade pip --constraint constraints.txt
+	$(STANDARDS)/bin/python -m pip install --quiet --requirement tests/standards/requirements.txt
+	touch $@
+
+standards: $(STANDARDS)/.installed   ## other people's validators, for the tests alone
 
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs
@@ -44,7 +53,7 @@ browser:                    ## the browser in which the dashboard is tested; wit
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
 	else echo "no Chromium: the tests of the dashboard are skipped" >&2; fi
 
-unit: $(BACKENDS) browser
+unit: $(BACKENDS) standards browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
 packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
@@ -66,4 +75,4 @@ bench: $(INSTALLED)         ## print the tables of benchmarks/
 	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog; do $(BIN)/python -m benchmarks.$$file || exit 1; done
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(STANDARDS) dist build
