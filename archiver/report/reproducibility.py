@@ -100,6 +100,10 @@ def _environment(records: dict[str, Any]) -> Requirement:
         if editable:
             names = ", ".join(markdown_text(name, 40) for name in editable[:3])
             obstacles.append(f"installed from a working folder: {names}{', ...' if len(editable) > 3 else ''}")  # noqa: PLR2004
+        edited = known(packages.edited, {})
+        if edited:
+            names = ", ".join(markdown_text(name, 40) for name in list(edited)[:3])
+            obstacles.append(f"changed after they were installed: {names}{', ...' if len(edited) > 3 else ''}")  # noqa: PLR2004
     return _row("Environment", held, obstacles)
 
 
