@@ -24,6 +24,7 @@ COMMANDS = {
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
+    "lock": "Add the hashes of the packages' files to a run.",
     "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
 }
