@@ -80,7 +80,7 @@ def lock_environment(run: Run, on_packages: Callable[[int], None] = lambda _: No
         on_packages(len(group))
     if wanted and not wheels:
         raise RunStateError(
-            f"The index has none of the {len(wanted)} packages, or does not answer; `pip config list` shows which it is."
+            f"The index has none of the {len(wanted)} packages, or does not answer; see `pip config list`."
         )
     found = {wheel.name for wheel in wheels}
     left_out |= {each.name: _NOT_FOUND for each in wanted if each.name not in found}
