@@ -23,7 +23,7 @@ def command(path: Path) -> None:
     from archiver.archive.run import Run
     from archiver.archive.summary import summary_rows
     from archiver.report.relatives import relative_rows
-    from archiver.report.screen import verdict_rows
+    from archiver.report.screen import reproducibility_rows, verdict_rows
 
     run = Run.open(path)
     table = Table.grid(padding=(0, 2))
@@ -31,7 +31,8 @@ def command(path: Path) -> None:
     table.add_column(overflow="fold")
     rows = list(summary_rows(run))
     place = next((place for place, (key, _) in enumerate(rows) if key == "began"), len(rows))
-    for key, value in [*rows[:place], *verdict_rows(run), *relative_rows(run), *rows[place:]]:
+    derived = [*verdict_rows(run), *reproducibility_rows(run), *relative_rows(run)]
+    for key, value in [*rows[:place], *derived, *rows[place:]]:
         table.add_row(Text(_shortened(key, 24)), Text(_shortened(value, 240)))
     Console(highlight=False).print(table)
 
