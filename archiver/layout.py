@@ -141,7 +141,7 @@ MANIFEST_BLAKE3 = ArchiveFile("manifest-blake3.txt", "BLAKE3 of every file: the 
 PREVIOUS_SEAL = ArchiveFile("manifest-blake3.previous", "the seal before this one", "optional", "sealing")
 FIGURES = ArchiveFile("figures/*.svg", "figure", "optional", "report")
 README_HTML = ArchiveFile("README.html", "the report as one page", "optional", "report")
-CRATE = ArchiveFile("ro-crate-metadata.json", "RO-Crate description", "optional", "report")
+CRATE = ArchiveFile("ro-crate-metadata.json", "the archive as an RO-Crate", "optional", "report.crate")
 MEMORY_TRACE = ArchiveFile(
     "traces/memory.csv", "memory of process, machine, container and GPUs over time", "optional", "sampling.recorder"
 )

@@ -61,7 +61,7 @@ def _model_index(records: dict[str, Any], name: str) -> list[str]:
     if not found:
         return []
     lines = ["model-index:", f"- name: {_text(name)}", "  results:"]
-    dataset = _dataset_name(records)
+    dataset = dataset_name(records)
     for task, title, split, metrics in found:
         lines += ["  - task:", f"      type: {_text(task)}", f"      name: {_text(title)}", "    dataset:"]
         lines += [f"      name: {_text(dataset)}", f"      type: {_text(_slug(dataset))}", f"      split: {split}"]
@@ -114,7 +114,8 @@ def _hub_task(task: str, records: dict[str, Any]) -> str:
     return f"tabular-{kind}" if axes == {1} else kind
 
 
-def _dataset_name(records: dict[str, Any]) -> str:
+def dataset_name(records: dict[str, Any]) -> str:
+    """What the data are called, by the user or for want of that by the run's condition."""
     data, run = records["dataset_stats"], records["run"]
     source = data.source if data is not None else None
     if isinstance(source, dict) and isinstance(source.get("name"), str):
