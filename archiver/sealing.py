@@ -17,7 +17,7 @@ from time import perf_counter
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import missing_files
-from archiver.archive.documents import document_bytes
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError, RunStateError
@@ -26,14 +26,16 @@ from archiver.records.manifest import FilePart, Metadata
 from archiver.report.context import Records, read_records
 from archiver.report.crate.files import CrateFile
 from archiver.report.crate.outline import Outline, outline
+from archiver.report.crate.software import entry_of
 from archiver.report.drawing import draw_figures
 from archiver.report.inventory import InventoryLine
 from archiver.report.report import Report, ReportOptions, plain_report, render
 from archiver.storage import files
-from archiver.storage.digests import ALGORITHMS, bytes_digests, sha256_of
+from archiver.storage.digests import ALGORITHMS, bytes_digests, content_swhid, sha256_of
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.journal import Journal, events_named
 from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, check_names, format_manifest
+from archiver.storage.reading import read_below
 from archiver.version import __version__
 
 DEFAULT_REPORT = ReportOptions()
@@ -94,7 +96,7 @@ def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str |
     sealed = utc_now()
     if crate is not None:
         _add(run, layout.CRATE.pattern, crate.filled(_crate_files(run, sizes, digests), sealed), sizes, digests)
-    metadata = _metadata(run, sizes, digests, previous, sealed, perf_counter() - began)
+    metadata = _metadata(run, sizes, digests, previous, sealed=sealed, sealing_seconds=perf_counter() - began)
     _add(run, layout.METADATA.path(run.name), document_bytes(metadata), sizes, digests)
     for algorithm, name in MANIFEST_NAMES.items():
         manifest = format_manifest({path: each[algorithm] for path, each in digests.items()})
@@ -114,6 +116,7 @@ def _metadata(
     sizes: dict[str, int],
     digests: Digests,
     previous: str | None,
+    *,
     sealed: datetime,
     sealing_seconds: float,
 ) -> Metadata:
@@ -196,7 +199,9 @@ def _report(run: Run, records: Records, journal: Journal, options: ReportOptions
 def _crate(run: Run, records: Records, journal: Journal, paths: Collection[str]) -> Outline | None:
     """All of the crate but the files, written once for nothing: what can fail shall fail before the last line."""
     try:
-        made = outline(run.name, run.status, records, paths)
+        entry = entry_of(records, paths)
+        swhid = content_swhid(read_below(run.path, entry, MAXIMAL_DOCUMENT_BYTES)) if entry is not None else None
+        made = outline(run.name, run.status, records, paths, swhid)
         made.filled((), utc_now())
     except Exception as error:  # noqa: BLE001 - a crate that cannot be made must not cost the seal
         record_failure(journal, "crate", error, layout.CRATE.pattern)

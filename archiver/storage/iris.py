@@ -1,7 +1,7 @@
 """Paths as identifiers of linked data, the way RO-Crate 1.1 wants them ("Encoding file paths").
 
-What an IRI allows stays as it is, letters beyond ASCII too, as RO-Crate prefers; spaces, percent signs and whatever else
-could end or change an identifier are percent-encoded.
+What an IRI allows stays as it is, letters beyond ASCII too, as RO-Crate prefers; spaces, percent signs and whatever
+else could end or change an identifier are percent-encoded.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from archiver import layout
 from archiver.archive.status import Status
 from archiver.archive.summary import counted
 from archiver.report.crate.files import file_references
-from archiver.report.crate.graph import Graph, Reference, local, moment, named, text
+from archiver.report.crate.graph import Graph, Reference, first_values, local, moment, text
 from archiver.report.crate.inputs import add_data, add_parents, add_settings
 from archiver.report.crate.software import add_environment
 from archiver.report.snippets import command_line
@@ -97,7 +97,7 @@ def add_evaluation(graph: Graph, scene: Scene) -> tuple[Reference, list[Referenc
     test = known(results.test) if results is not None else None
     if test is None:
         return None
-    scores = [graph.value(*score) for score in named(_scores(results, test))]
+    scores = [graph.value(*score) for score in first_values(_scores(results, test))]
     action = graph.add(
         "#evaluation",
         "CreateAction",

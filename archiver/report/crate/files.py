@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from archiver.report.crate.formats import encoding_format
-from archiver.report.crate.graph import Entity, Graph, Reference, entity, reference
+from archiver.report.crate.graph import Graph, Reference, entity, reference
 from archiver.storage.iris import iri_of
 
 _FOLDERS = {
@@ -34,13 +33,12 @@ class CrateFile:
     sha256: str | None = None
 
 
-def add_files(graph: Graph, files: Sequence[CrateFile], more: Mapping[str, Entity], left_out: str) -> list[Reference]:
+def add_files(graph: Graph, files: Sequence[CrateFile], left_out: str) -> list[Reference]:
     """Add the files and the folders that they lie in.
 
     Args:
         graph: where to add them.
         files: in the order in which they shall stand.
-        more: by path: properties of a file beyond the usual ones.
         left_out: what the folder `files` says of those that are not among these; may be empty.
 
     Returns:
@@ -48,7 +46,7 @@ def add_files(graph: Graph, files: Sequence[CrateFile], more: Mapping[str, Entit
     """
     parts: dict[str, dict[str, Reference]] = {"": {}}
     for file in files:
-        _add_file(graph, file, more.get(file.path, {}))
+        _add_file(graph, file)
         _link(parts, file.path)
     for folder in sorted(filter(None, parts)):
         found = entity(
@@ -62,17 +60,16 @@ def add_files(graph: Graph, files: Sequence[CrateFile], more: Mapping[str, Entit
     return list(parts[""].values())
 
 
-def _add_file(graph: Graph, file: CrateFile, more: Mapping[str, Any]) -> None:
-    later = "; written after this document" if file.size_bytes is None else ""
-    usual: dict[str, Any] = {
-        "name": file.path.rpartition("/")[2],
-        "description": f"{file.description}{later}",
-        "contentSize": None if file.size_bytes is None else str(file.size_bytes),
-        "encodingFormat": encoding_format(graph, file.path),
-        "sha256": file.sha256,
-    }
-    kind = more.get("@type", "File")
-    found = entity(iri_of(file.path), kind, **usual | {name: more[name] for name in more if name != "@type"})
+def _add_file(graph: Graph, file: CrateFile) -> None:
+    found = entity(
+        iri_of(file.path),
+        "File",
+        name=file.path.rpartition("/")[2],
+        description=file.description + ("; written after this document" if file.size_bytes is None else ""),
+        contentSize=None if file.size_bytes is None else str(file.size_bytes),
+        encodingFormat=encoding_format(graph, file.path),
+        sha256=file.sha256,
+    )
     graph.entities[found["@id"]] = found
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from archiver.records.base import write_real
@@ -12,6 +12,8 @@ from archiver.report.markdown import in_words, printable
 
 Entity = dict[str, Any]
 Reference = dict[str, str]
+
+_Value = TypeVar("_Value")
 
 MAXIMAL_TEXT_LENGTH = 1000
 MAXIMAL_IDENTIFIER_LENGTH = 100
@@ -87,7 +89,7 @@ def local(*parts: object) -> str:
     return "#" + "/".join(quote(printable(str(part))[:MAXIMAL_IDENTIFIER_LENGTH], safe="") or "-" for part in parts)
 
 
-def named(values: Iterable[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:
+def first_values(values: Iterable[_Value]) -> list[_Value]:
     """As many of the values as a crate takes."""
     return list(values)[:MAXIMAL_VALUES]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archiver.report.card import dataset_name
-from archiver.report.crate.graph import Graph, Reference, local, named
+from archiver.report.crate.graph import Graph, Reference, first_values, local
 from archiver.report.values import known, split_title
 
 MAXIMAL_SOURCES = 20
@@ -20,7 +20,7 @@ def add_data(graph: Graph, records: dict[str, Any], *, tested: bool) -> list[Ref
         return []
     name = dataset_name(records)
     splits = [(key, split) for key, split in stats.splits.items() if key.startswith("test") == tested]
-    found = [_add_split(graph, key, split, name) for key, split in named(splits)]
+    found = [_add_split(graph, key, split, name) for key, split in first_values(splits)]
     return found if tested else [*found, *_add_sources(graph, known(stats.source_files, ()))]
 
 
@@ -36,7 +36,7 @@ def _add_split(graph: Graph, key: str, split: Any, name: str) -> Reference:
         "SHA-256 over the sorted hashes of the samples; schemas/README.md of archiver defines it",
     ) if fingerprint else None  # fmt: skip
     return graph.add(
-        local("data", key), "CreativeWork", name=f"{name}: {split_title(key)}", description="; ".join(told),
+        local("data", key), "CreativeWork", name=f"{split_title(key)} data: {name}", description="; ".join(told),
         identifier=identifier,
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ def add_settings(graph: Graph, records: dict[str, Any]) -> list[Reference]:
     found = [graph.value(local("setting", name), name, value) for name, value in settings]
     given = last.hyperparameters if last is not None else None
     pairs = given.items() if isinstance(given, dict) else [("hyperparameters", given)] if given is not None else []
-    return found + [graph.value(local("hyperparameter", name), str(name), value) for name, value in named(pairs)]
+    return found + [graph.value(local("hyperparameter", name), str(name), value) for name, value in first_values(pairs)]
 
 
 def _settings(phase: Any, optimizer: Any) -> list[tuple[str, Any]]:

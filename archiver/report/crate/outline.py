@@ -17,7 +17,7 @@ from archiver.report.crate.actions import Scene, add_evaluation, add_training
 from archiver.report.crate.files import CrateFile, add_files
 from archiver.report.crate.graph import Entity, Graph, Reference, entity, moment, reference
 from archiver.report.crate.people import add_license, add_people
-from archiver.report.crate.software import add_instrument
+from archiver.report.crate.software import add_instrument, entry_of
 from archiver.report.markdown import short_name
 from archiver.version import __version__
 
@@ -32,8 +32,6 @@ class Outline:
 
     root: Entity
     graph: Graph
-    more: dict[str, Entity]
-    """By path: what a file is beyond a file."""
 
     def filled(self, files: Sequence[CrateFile], sealed: datetime) -> bytes:
         """The document; equal arguments give equal bytes.
@@ -47,7 +45,7 @@ class Outline:
         listed = _listed(files)
         more = len(files) - len(listed)
         note = f"; {counted(more, 'file')} of the archive not listed here: the manifests have all" if more else ""
-        parts = add_files(graph, listed, self.more, note)
+        parts = add_files(graph, listed, note)
         root = entity("./", "Dataset", **self.root, datePublished=moment(sealed), hasPart=parts)
         document = {"@context": _CONTEXT, "@graph": [_descriptor(), root, *graph.entities.values()]}
         return to_json(document, indent=1) + b"\n"
@@ -67,7 +65,9 @@ def _listed(files: Sequence[CrateFile]) -> Sequence[CrateFile]:
     return files if len(files) <= MAXIMAL_CRATE_FILES else [file for file in files if file.path not in too_many]
 
 
-def outline(name: str, status: Status, records: dict[str, Any], paths: Collection[str]) -> Outline:
+def outline(
+    name: str, status: Status, records: dict[str, Any], paths: Collection[str], entry_swhid: str | None
+) -> Outline:
     """All of a crate but its files.
 
     Args:
@@ -75,13 +75,14 @@ def outline(name: str, status: Status, records: dict[str, Any], paths: Collectio
         status: of the run.
         records: by kind; None where there is none.
         paths: of the files of the archive, as far as they are there already.
+        entry_swhid: Software Heritage identifier of the script that was started, where the archive has it.
     """
     run = records["run"]
     notes = run.notes if run is not None and isinstance(run.notes, dict) else {}
     graph = Graph()
     profile = graph.add(_PROFILE, "CreativeWork", name="Process Run Crate", version="0.5")
     agents, publisher = add_people(graph, notes)
-    instrument, more = add_instrument(graph, records, paths)
+    instrument = add_instrument(graph, records, entry_of(records, paths), entry_swhid)
     scene = Scene(name, status, records, paths, agents, instrument)
     training, parents = add_training(graph, scene)
     evaluation = add_evaluation(graph, scene)
@@ -94,7 +95,7 @@ def outline(name: str, status: Status, records: dict[str, Any], paths: Collectio
         "mentions": [training, *_first(evaluation)],
         "variableMeasured": evaluation[1] if evaluation is not None else [],
     }
-    return Outline(root, graph, more)
+    return Outline(root, graph)
 
 
 def _first(evaluation: tuple[Reference, list[Reference]] | None) -> list[Reference]:
