@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 from archiver.errors import UnsafePathError
 from archiver.storage.beneath import relative_parts
 
-_SAFE = (
-    "/!$&'()*+,;="  # of the characters that a path may have (RFC 3986), `:` can end a scheme and `@` begin a keyword
-)
+# Of the characters that a path may have (RFC 3986), `:` can end a scheme, `@` begins keywords of JSON-LD, and some take
+# what follows `;` for parameters.
+_SAFE = "/!$&'()*+,="
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 

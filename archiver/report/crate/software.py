@@ -29,8 +29,8 @@ def entry_of(records: dict[str, Any], paths: Collection[str]) -> str | None:
 def add_instrument(graph: Graph, records: dict[str, Any], entry: str | None, entry_swhid: str | None) -> Reference:
     """The program: the entry script, else what alone is known to have run, Keras.
 
-    Process Run Crate wants an absolute URI for it, which no file of the archive has: the script is an entity of its own,
-    under its Software Heritage identifier, which follows from its content.
+    Process Run Crate wants an absolute URI for it, which no file of the archive has: the script is an entity of its
+    own, under its Software Heritage identifier, which follows from its content.
     """
     software = _add_software(graph, records["system"])
     if entry is None or entry_swhid is None:
