@@ -6,13 +6,13 @@ const path = require("node:path");
 const { createRequire } = require("node:module");
 
 const [modules, folder] = process.argv.slice(2);
-const installed = createRequire(path.join(modules, "from-here.js"));
+const installed = createRequire(path.resolve(modules, "from-here.js"));
 const Ajv = installed("ajv/dist/2020").default;
 const addFormats = installed("ajv-formats").default;
 
 // Strict: an unknown keyword or format, or a schema that says something other than it seems to, is an error. Of
 // OpenAPI's `discriminator`, which pydantic writes beside a `oneOf`, JSON Schema knows nothing: a hint for readers.
-const ajv = new Ajv({ strict: true, allErrors: true, validateFormats: true, keywords: ["discriminator"] });
+const ajv = new Ajv({ strict: true, allErrors: true, keywords: ["discriminator"] });
 addFormats(ajv);
 
 const compiled = new Map();

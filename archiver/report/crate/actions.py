@@ -17,6 +17,9 @@ from archiver.report.crate.software import add_environment
 from archiver.report.snippets import command_line
 from archiver.report.values import known, test_scores_of
 
+TRAINING = "#training"
+"""Identifier of the training."""
+
 _COMPLETED, _FAILED = "http://schema.org/CompletedActionStatus", "http://schema.org/FailedActionStatus"
 
 _CONFIGURATION = (
@@ -52,18 +55,17 @@ class Scene:
 def add_training(graph: Graph, scene: Scene) -> tuple[Reference, list[Reference]]:
     """The training; also the runs that it went on from."""
     records = scene.records
-    results, run = records["results"], records["run"]
+    results = records["results"]
     parents = add_parents(graph, results)
     data = add_data(graph, records, tested=False)
     settings = add_settings(graph, records)
-    ended = moment(results.ended) if results is not None else moment(run.created) if run is not None else None
     action = graph.add(
-        "#training",
+        TRAINING,
         "CreateAction",
         name=f"Training of {scene.name}",
         description=_training_text(records),
         startTime=moment(results.started) if results is not None else None,
-        endTime=ended,
+        endTime=moment(results.ended) if results is not None else None,
         agent=scene.agents,
         instrument=scene.instrument,
         object=[*data, *parents, *scene.files(_CONFIGURATION), *settings],

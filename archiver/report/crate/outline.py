@@ -13,7 +13,7 @@ from archiver import layout
 from archiver.archive.crate_agreement import MAXIMAL_CRATE_FILES
 from archiver.archive.status import Status
 from archiver.archive.summary import counted
-from archiver.report.crate.actions import Scene, add_evaluation, add_training
+from archiver.report.crate.actions import TRAINING, Scene, add_evaluation, add_training
 from archiver.report.crate.files import CrateFile, add_files
 from archiver.report.crate.graph import Entity, Graph, Reference, entity, moment, reference
 from archiver.report.crate.people import add_license, add_people
@@ -42,6 +42,8 @@ class Outline:
         """
         graph = Graph()
         graph.entities |= self.graph.entities
+        # Without results nobody knows when the training ended: not later than now.
+        graph.entities[TRAINING] = {"endTime": moment(sealed)} | graph.entities[TRAINING]
         listed = _listed(files)
         more = len(files) - len(listed)
         note = f"; {counted(more, 'file')} of the archive not listed here: the manifests have all" if more else ""
