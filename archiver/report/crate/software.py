@@ -34,7 +34,8 @@ def add_instrument(graph: Graph, records: dict[str, Any], entry: str | None, ent
     """
     software = _add_software(graph, records["system"])
     if entry is None or entry_swhid is None:
-        return graph.add(_KERAS, "SoftwareApplication", **_application("Keras", _KERAS, ""))
+        keras = next((each for each in software if each["@id"] == _KERAS), None)
+        return keras or graph.add(_KERAS, "SoftwareApplication", **_application("Keras", _KERAS, ""))
     repository, commit = _repository(records["git"])
     return graph.add(
         f"{_SOFTWARE_HERITAGE}{entry_swhid}",
