@@ -159,6 +159,7 @@ def test_the_training(run, crate):
     assert "#data/test" not in objects
     made = {each["@id"] for each in training["result"]}
     assert made >= {file.path(run.name) for file in (layout.KERAS_MODEL, layout.WEIGHTS, layout.RESULTS)}
+    assert made >= {path for path in regular_files(run.path) if path.startswith("traces/")}
     assert layout.TEST_SCORES.path(run.name) not in made
     variables = {each["name"]: each["value"] for each in of(crate, training["environment"])}
     assert variables == dict(list(run.read(layout.SYSTEM).environment.items())[:MAXIMAL_VALUES])

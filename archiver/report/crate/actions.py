@@ -27,11 +27,11 @@ _CONFIGURATION = (
 )  # fmt: skip
 _TRAINED = (
     *layout.MODEL_FORMATS.values(), layout.BEST_WEIGHTS, layout.WEIGHTS, layout.CHECKPOINT_STATE,
-    layout.CHECKPOINT_VARIABLES, layout.RESULTS, layout.HISTORY, layout.DATASET_STATS, layout.TELEMETRY, layout.TRACES,
-    layout.STEPS,
+    layout.CHECKPOINT_VARIABLES, layout.RESULTS, layout.HISTORY, layout.DATASET_STATS, layout.TELEMETRY,
+    layout.STEPS, layout.MEMORY_TRACE, layout.UTILISATION_TRACE, layout.TEMPERATURE_TRACE, layout.TRACES,
 )  # fmt: skip
 _EVALUATED = (layout.TEST_SCORES, layout.PREDICTIONS)
-_MODELS = (*layout.MODEL_FORMATS.values(),)
+_MODELS = tuple(layout.MODEL_FORMATS.values())
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Scene:
 
     def files(self, entries: tuple[layout.ArchiveFile, ...]) -> list[Reference]:
         """References to those files of the table that are there."""
-        found = [path for path in sorted(self.paths) if any(entry.matches(path, self.name) for entry in entries)]
-        return file_references(found)
+        return file_references(path for path in sorted(self.paths) if layout.entry_for(path, self.name) in entries)
 
 
 def add_training(graph: Graph, scene: Scene) -> tuple[Reference, list[Reference]]:

@@ -71,7 +71,8 @@ def _compact(value: Any) -> Any:
 
 def text(value: object) -> str:
     """Somebody's words: on one line, without what turns or hides text, cut where they are long."""
-    found = printable(str(value))
+    words = str(value)
+    found = words if words.isascii() and words.isprintable() else printable(words)
     return found if len(found) <= MAXIMAL_TEXT_LENGTH else found[: MAXIMAL_TEXT_LENGTH - 1] + "…"
 
 
