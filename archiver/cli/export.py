@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,7 @@ class Wish:
 
     run: Run
     output: Path | None
+    license: str | None
     tracking_uri: str | None
     experiment: str | None
     with_artifacts: bool
@@ -44,23 +46,50 @@ def _to_zip(wish: Wish) -> str:
     return f"{path}: {path.stat().st_size:,} bytes"
 
 
+def _to_croissant(wish: Wish) -> str:
+    from archiver.export.croissant import export_croissant
+
+    return str(export_croissant(wish.run, wish.place(".croissant.json"), license_text=wish.license))
+
+
+def _to_mlflow(wish: Wish) -> str:
+    from archiver.export.mlflow_store import export_mlflow
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # seven make a server that is not there take minutes
+    made = export_mlflow(
+        wish.run, tracking_uri=wish.tracking_uri, experiment=wish.experiment, with_artifacts=wish.with_artifacts
+    )
+    what = "logged as" if made.is_new else "nothing written: this seal is there already as"
+    return f"{what} run {made.run_id} of the experiment {made.experiment} ({made.store})"
+
+
 FORMS: dict[str, Callable[[Wish], str]] = {
     "bag": _to_bag,
     "zip": _to_zip,
+    "croissant": _to_croissant,
+    "mlflow": _to_mlflow,
 }
 """By `--to`: makes it, and returns the line to print."""
+
+_OPTIONS_OF = {
+    "output": ("bag", "zip", "croissant"),
+    "license": ("croissant",),
+    "tracking_uri": ("mlflow",),
+    "experiment": ("mlflow",),
+    "with_artifacts": ("mlflow",),
+}
+"""By option: the forms that it is for."""
 
 
 @click.command("export")
 @click.argument("path", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--to", "form", type=click.Choice(list(FORMS)), required=True, help="What to make.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write; by default beside the run.")
-@click.option("--tracking-uri", help="Of mlflow: the tracking store; by default MLFLOW_TRACKING_URI.")
-@click.option("--experiment", help="Of mlflow: the experiment; by default that of the run's name.")
-@click.option("--artifacts/--without-artifacts", default=True, help="Of mlflow: whether the files go there, too.")
-def command(
-    path: Path, form: str, output: Path | None, tracking_uri: str | None, experiment: str | None, artifacts: bool
-) -> None:
+@click.option("--license", help="Of croissant: the licence of the data, best as a URL.")
+@click.option("--tracking-uri", help="Of mlflow: the tracking store; by default as MLflow's settings have it.")
+@click.option("--experiment", help="Of mlflow: by default the run's condition, or else its name.")
+@click.option("--with-artifacts/--without-artifacts", default=True, help="Of mlflow: whether the files go there, too.")
+def command(path: Path, *, form: str, **options: Any) -> None:
     """Make of a sealed run what other tools take; the run stays as it is.
 
     \b
@@ -77,14 +106,15 @@ def command(
       archiver export runs/digits_cnn_base_models --to bag
       archiver export runs/digits_cnn_base_models --to mlflow --tracking-uri http://127.0.0.1:5000
     """
+    from archiver.archive.findings import printable
     from archiver.archive.run import Run
     from archiver.errors import ArgumentError
     from archiver.progress import DelayedBar
 
-    if form == "mlflow" and output is not None:
-        raise ArgumentError("Received --output with --to mlflow. Expected --tracking-uri: a store, no file.")
-    if form != "mlflow" and (tracking_uri is not None or experiment is not None or not artifacts):
-        raise ArgumentError(f"Received options of mlflow with --to {form}. Expected --output alone.")
+    for name, forms in _OPTIONS_OF.items():
+        if form not in forms and options[name] not in (None, True):
+            fitting = " or ".join(f"--to {each}" for each in forms)
+            raise ArgumentError(f"Received --{name.replace('_', '-')} with --to {form}. Expected {fitting}.")
     with DelayedBar("exporting"):
-        line = FORMS[form](Wish(Run.open(path), output, tracking_uri, experiment, artifacts))
-    click.echo(line)
+        line = FORMS[form](Wish(Run.open(path), **options))
+    click.echo(printable(line))
