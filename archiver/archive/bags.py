@@ -40,10 +40,13 @@ class BagInspection:
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of each regular file of the bag."""
     on_bytes: Callable[[int], None] | None = None
+    reported: set[tuple[FindingCode, str]] = field(default_factory=set)
 
     def find(self, code: FindingCode, path: str, message: str) -> None:
-        """Report a fault."""
-        self.findings.append(Finding(code, path, message))
+        """Report a fault; one that several manifests tell of is told once."""
+        if code not in ("missing", "unlisted") or (code, path) not in self.reported:
+            self.findings.append(Finding(code, path, message))
+        self.reported.add((code, path))
 
     def read(self, path: str, limit: int) -> bytes | None:
         """A tag file; None where it cannot be read, which is reported."""

@@ -102,8 +102,10 @@ def _report_of_all(
         bag = BagInspection(wrapped.bag, f"{wrapped.folder.relative_to(wrapped.bag).as_posix()}/", on_bytes=on_bytes)
         check_bag(bag, inspection.listed if report.seal_id else {}, report.seal_id)
         inside = wrapped.inside(wrapped.bag)
-        findings = (*wrapped.placed(bag.findings, inside), *findings)
-        information = (*wrapped.placed(bag.information, inside), *information)
+        known = {(finding.code, finding.path) for finding in findings}
+        told = wrapped.placed(bag.findings, inside)
+        findings = (*findings, *(finding for finding in told if (finding.code, finding.path) not in known))
+        information = (*information, *wrapped.placed(bag.information, inside))
         count, size = len(bag.sizes), sum(bag.sizes.values())
     return replace(
         report,

@@ -42,6 +42,7 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
       archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
     """
+    from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
@@ -64,18 +65,18 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
         whole = sum(report.is_whole for report in reports)
         click.echo(f"\n{whole} of {len(archives)} archives are whole")
     for failure in errors:
-        click.echo(f"archiver: {failure}", err=True)
+        click.echo("\n".join(printable(line) for line in f"archiver: {failure}".splitlines()), err=True)
     if errors:
         return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _size_of(folder: Path) -> int:
-    """Bytes of the files in an archive, for the bar; links are not followed."""
+def _size_of(path: Path) -> int:
+    """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
     from archiver.storage.hashing import regular_files
 
     try:
-        return sum(regular_files(folder).values())
+        return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except OSError:
         return 0
 

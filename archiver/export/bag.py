@@ -17,9 +17,9 @@ from pathlib import Path
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.verifying import require_whole
+from archiver.export.output import folder_name, new_output
 from archiver.storage import bagit
 from archiver.storage.digests import bytes_digests
-from archiver.storage.files import creating
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, parse_manifest
 from archiver.storage.reading import read_below
@@ -51,12 +51,13 @@ def export_bag(run: Run, output: Path) -> BagExport:
         output: the folder of the bag, which is made.
 
     Raises:
+        ArgumentError: `output` lies in the archive.
         RunStateError: the archive is not sealed or not whole, or there is something at `output`.
         StorageError: the file system refused; nothing is left at `output`.
     """
     require_whole(run, "all")  # the digests in the bag are those of the manifests, which are thereby true
-    folder = run.path.resolve().name
-    with creating(output) as bag:
+    folder = folder_name(run)
+    with new_output(run, output) as bag:
         payload = bag / bagit.PAYLOAD_PREFIX / folder
         os.makedirs(payload)
         counts = _fill(run, payload)

@@ -18,11 +18,11 @@ from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.verifying import require_whole
 from archiver.export.croissant_tables import record_sets
+from archiver.export.output import new_output
 from archiver.records.base import Unavailable
 from archiver.records.data_source import DataFilePart, DataFolderPart, DataSource
 from archiver.records.dataset import DatasetStats
 from archiver.records.training import Preprocessing
-from archiver.storage.files import creating
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 
@@ -88,6 +88,7 @@ def export_croissant(run: Run, output: Path, *, license_text: str | None = None)
         `output`.
 
     Raises:
+        ArgumentError: `output` lies in the archive.
         RunStateError: the archive is not sealed or not whole, or there is something at `output`.
         RecordError: it says nothing of its data.
         StorageError: the file system refused; nothing is left at `output`.
@@ -95,7 +96,7 @@ def export_croissant(run: Run, output: Path, *, license_text: str | None = None)
     require_whole(run)
     stated = {"license": license_text} if license_text else {}
     text = json.dumps(describe(run, stated), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with creating(output) as temporary:
+    with new_output(run, output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return output
 

@@ -16,6 +16,7 @@ from archiver.archive.verifying import require_whole
 from archiver.collect.redaction import redact_text
 from archiver.errors import MissingExtraError, RunStateError, StorageError
 from archiver.export.mlflow_values import Value, epoch_metrics, final_metrics, milliseconds, parameters, tags
+from archiver.export.output import folder_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,7 +115,7 @@ def _log(client: MlflowClient, run: Run, experiment_id: str, *, with_artifacts: 
     try:
         _log_values(client, run_id, run)
         if with_artifacts:
-            client.log_artifacts(run_id, str(run.path), artifact_path=run.path.resolve().name)
+            client.log_artifacts(run_id, str(run.path), artifact_path=folder_name(run))
         client.set_tag(run_id, SEAL_TAG, str(run.seal_id))
         client.set_terminated(run_id, STATUS[results.status], milliseconds(results.ended))
     except BaseException:

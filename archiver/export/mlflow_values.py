@@ -13,6 +13,7 @@ from typing import Any
 
 from archiver import layout
 from archiver.archive.run import Run
+from archiver.export.output import folder_name
 from archiver.records.base import Unavailable
 from archiver.records.environment import GitRecord
 from archiver.records.results import Results, TestResults
@@ -212,6 +213,6 @@ def _git_tags(git: GitRecord | None) -> Mapping[str, str | None]:
 
 def _note(run: Run) -> str:
     return (
-        f"Archive {run.path.resolve().name} of keras-archiver, seal id {run.seal_id}. Every detail is in the archive; "
+        f"Archive {folder_name(run)} of keras-archiver, seal id {run.seal_id}. Every detail is in the archive; "
         "`archiver verify` tells whether a copy of it is whole."
     )

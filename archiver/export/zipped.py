@@ -13,7 +13,7 @@ from pathlib import Path
 
 from archiver.archive.run import Run
 from archiver.archive.verifying import require_whole
-from archiver.storage.files import creating
+from archiver.export.output import folder_name, new_output
 from archiver.storage.guards import BLOCK_BYTES
 from archiver.storage.hashing import regular_files
 from archiver.storage.reading import open_below
@@ -31,12 +31,13 @@ def export_zip(run: Run, output: Path) -> Path:
         `output`.
 
     Raises:
+        ArgumentError: `output` lies in the archive.
         RunStateError: the archive is not sealed or not whole, or there is something at `output`.
         StorageError: the file system refused; nothing is left at `output`.
     """
     require_whole(run)
-    folder = run.path.resolve().name
-    with creating(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    folder = folder_name(run)
+    with new_output(run, output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(regular_files(run.path), key=os.fsencode):
             _add(archive, run, path, f"{folder}/{path}")
     return output

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from archiver.errors import StorageError
+from archiver.errors import DamagedFileError, StorageError
 from archiver.storage.beneath import MAXIMAL_DEPTH
 from archiver.storage.files import explained, require_room
 from archiver.storage.guards import BLOCK_BYTES, reading, refuse
@@ -81,9 +81,18 @@ def _unpack_one(archive: SafeZip, name: str, where: str, target: Path) -> None:
     with archive.open(name) as member, explained("unpack", target / name), _no_file_and_folder(where, name):
         descriptor = os.open(target / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            while True:
-                with reading(where, f"member {name!r}"):
-                    block = member.read(BLOCK_BYTES)
-                if not block:
-                    return
-                file.write(block)
+            size = sum(map(file.write, _blocks(member, name, where)))
+    declared = archive.members[name].file_size
+    if size != declared:
+        raise DamagedFileError(
+            f"{where}: member {name!r} unpacks to {size} bytes. Expected {declared}, as it declares."
+        )
+
+
+def _blocks(member: BinaryIO, name: str, where: str) -> Iterator[bytes]:
+    while True:
+        with reading(where, f"member {name!r}"):
+            block = member.read(BLOCK_BYTES)
+        if not block:
+            return
+        yield block
