@@ -56,6 +56,7 @@ def _to_mlflow(wish: Wish) -> str:
     from archiver.export.mlflow_store import export_mlflow
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # seven make a server that is not there take minutes
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nobody but the store is told
     made = export_mlflow(
         wish.run, tracking_uri=wish.tracking_uri, experiment=wish.experiment, with_artifacts=wish.with_artifacts
     )

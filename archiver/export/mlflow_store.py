@@ -14,7 +14,7 @@ from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.verifying import require_whole
 from archiver.collect.redaction import redact_text
-from archiver.errors import MissingExtraError, RunStateError, StorageError
+from archiver.errors import ArchiverError, MissingExtraError, RunStateError, StorageError
 from archiver.export.mlflow_values import Value, epoch_metrics, final_metrics, milliseconds, parameters, tags
 from archiver.export.output import folder_name
 
@@ -27,6 +27,9 @@ STATUS = {"complete": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 MAXIMAL_METRICS_AT_ONCE = 1000
 MAXIMAL_PARAMETERS_AT_ONCE = 100
+MAXIMAL_REASON_CHARACTERS = 1000
+
+_INSTALL = 'pip install "keras-archiver[mlflow]"'
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,23 @@ def export_mlflow(
 
 @contextlib.contextmanager
 def _told(tracking_uri: str | None) -> Iterator[None]:
-    """Turn what MLflow raises into an error of ours."""
+    """Turn what MLflow raises, or the driver of a database below it, into an error of ours."""
     try:
-        from mlflow.exceptions import MlflowException
+        import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f'an export to MLflow needs {error.name}, which is not installed: pip install "keras-archiver[mlflow]"'
+            f"an export to MLflow needs {error.name}, which is not installed: {_INSTALL}"
         ) from error
     try:
         yield
-    except MlflowException as error:
+    except ArchiverError:
+        raise
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"this tracking store needs {error.name}, which is not installed.") from error
+    except Exception as error:
         where = redact_text(tracking_uri) if tracking_uri else "as MLflow's settings have it"
-        raise StorageError(f"the tracking store ({where}) refused: {redact_text(str(error))}") from error
+        reason = redact_text(str(error)).strip()[:MAXIMAL_REASON_CHARACTERS]
+        raise StorageError(f"the tracking store ({where}) refused: {type(error).__name__}: {reason}") from error
 
 
 def _client(tracking_uri: str | None) -> MlflowClient:

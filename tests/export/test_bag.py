@@ -184,7 +184,7 @@ def test_percent_signs(tmp_path):
     assert "data/100%25_models/files/50%2525 of é.txt\n" in lines
     assert verify(made.path, algorithm="all").is_whole
     for algorithm in ("md5", "sha256"):  # as bagit.py would have written it
-        rewrite(made.path, f"manifest-{algorithm}.txt", b"50%2525 of", b"50%25 of")
+        rewrite(made.path, f"manifest-{algorithm}.txt", b"%25", b"%")
     assert verify(made.path, algorithm="all").is_whole
 
 
@@ -314,6 +314,8 @@ def test_a_bag_in_a_zip_file(bag, tmp_path):
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         for path in sorted(bag.rglob("*")):
             archive.write(path, path.relative_to(tmp_path))
-    assert set(found(tmp_path / "bad.zip")) == {
-        ("unlisted", f"tiny_bag/{INSIDE}new"), ("unlisted", "tiny_bag/fetch.txt"), ("disagreement", "tiny_bag/bag-info.txt")
-    }  # fmt: skip
+    assert found(tmp_path / "bad.zip") == [
+        ("unlisted", f"tiny_bag/{INSIDE}new"),
+        ("unlisted", "tiny_bag/fetch.txt"),
+        ("disagreement", "tiny_bag/bag-info.txt"),
+    ]
