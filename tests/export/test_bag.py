@@ -9,6 +9,7 @@ import pytest
 
 from archiver import verify
 from archiver.archive.run import Run, find_archives
+from archiver.catalog import open_store
 from archiver.closing import close_unfinished, render_again
 from archiver.errors import ArgumentError, NotAnArchiveError, RunStateError, StorageError
 from archiver.export import bag as exporting
@@ -295,6 +296,7 @@ def test_a_bag_of_several_runs(bag, tmp_path):
 
 def test_a_bag_stands_for_its_run_in_a_folder(run, bag, tmp_path):
     assert find_archives(tmp_path) == [bag, run.path]
+    assert open_store(tmp_path, refreshed=False).refresh().run_count == 1
     with pytest.raises(NotAnArchiveError, match="a bag"):
         Run.open(bag)
 
