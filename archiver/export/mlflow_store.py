@@ -125,7 +125,7 @@ def _log(client: MlflowClient, run: Run, experiment_id: str, *, with_artifacts: 
         if with_artifacts:
             client.log_artifacts(run_id, str(run.path), artifact_path=folder_name(run))
         client.set_tag(run_id, SEAL_TAG, str(run.seal_id))
-        client.set_terminated(run_id, STATUS[results.status], milliseconds(results.ended))
+        client.set_terminated(run_id, STATUS.get(results.status, "KILLED"), milliseconds(results.ended))
     except BaseException:
         with contextlib.suppress(Exception):
             client.delete_run(run_id)
