@@ -8,7 +8,7 @@ from __future__ import annotations
 from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
-from archiver.archive.verifying import verify
+from archiver.archive.verifying import require_whole
 from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
@@ -127,12 +127,7 @@ def render_again(run: Run, report: ReportOptions) -> str:
         RunStateError: it is not sealed, or files were changed since: a new seal would hide it.
         StorageError: the file system refused.
     """
-    if run.seal_id is None:
-        raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it and makes its report.")
-    findings = verify(run.path).findings
-    if findings:
-        first = findings[0].describe()
-        raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
+    require_whole(run)
     with changing(run, report=report):
         pass
     return str(run.seal_id)

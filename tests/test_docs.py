@@ -54,6 +54,13 @@ def test_ensembles_md_runs(tmp_path):
     assert (tmp_path / "runs" / "iris_ensemble" / "ensemble.jsonl").exists()
 
 
+def test_handing_over_md_runs(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "handing-over.md", "python")
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (tmp_path / "handed_over_bag" / "bagit.txt").exists()
+
+
 def test_the_plan_in_data_md_is_one(tmp_path):
     (plan,) = blocks(ROOT / "docs" / "data.md", "toml")
     (tmp_path / "R1").mkdir()

@@ -64,6 +64,8 @@ class VerifyReport:
     information: tuple[Finding, ...]
     """What a reader should know, and what is no fault."""
     tensors_checked: int = 0
+    wrapping: Literal["bag", "zip"] | None = None
+    """What the archive came in; its paths are then those in the bag or zip file."""
 
     @property
     def is_whole(self) -> bool:

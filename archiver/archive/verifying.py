@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from archiver import layout
 from archiver.archive import agreement
+from archiver.archive.bags import BagInspection, check_bag
 from archiver.archive.deep import check_tensors
 from archiver.archive.findings import VerifyReport
 from archiver.archive.inspection import Inspection
 from archiver.archive.run import Run
-from archiver.errors import ArchiverError, ArgumentError
+from archiver.archive.unwrapping import Unwrapped, unwrapped
+from archiver.errors import ArchiverError, ArgumentError, RunStateError
 from archiver.storage import manifests
 from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
 from archiver.storage.digests import ALGORITHMS, file_digests
@@ -33,7 +36,7 @@ def verify(
     """Check one archive.
 
     Args:
-        path: the folder of the run.
+        path: the folder of the run; or a bag or a zip file with it, as `archiver export` writes them.
         algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all". The manifests are
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
@@ -46,19 +49,73 @@ def verify(
     Raises:
         NotAnArchiveError: there is no archive.
         ArgumentError: no such algorithm.
+        UnsafeFileError: a zip file asks for what unpacking must not do.
+        DamagedFileError: a zip file cannot be unpacked.
+        StorageError: there is no room to unpack it.
     """
     if algorithm not in (*ALGORITHMS, "all"):
         raise ArgumentError(f"Received algorithm={algorithm!r}. Expected 'blake3', 'sha256', 'md5' or 'all'.")
     algorithms = ALGORITHMS if algorithm == "all" else (algorithm,)
-    inspection = Inspection(Run.open(path))
-    _list_files(inspection)
-    _read_manifests(inspection)
-    _compare_lists(inspection)
-    _check_bytes(inspection, algorithms, on_bytes)
-    agreement.check(inspection)
-    if deep:
-        check_tensors(inspection)
-    return _report(inspection, algorithms)
+    with unwrapped(path) as wrapped:
+        inspection = Inspection(Run.open(wrapped.folder))
+        _list_files(inspection)
+        _read_manifests(inspection)
+        _compare_lists(inspection)
+        _check_bytes(inspection, algorithms, on_bytes)
+        agreement.check(inspection)
+        if deep:
+            check_tensors(inspection)
+        report = _report(inspection, algorithms)
+        return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
+
+
+def require_whole(run: Run, algorithm: HashChoice = "blake3") -> VerifyReport:
+    """Refuse an archive that is not as it was sealed, before something is made of it.
+
+    Args:
+        run: the archive.
+        algorithm: as of `verify`.
+
+    Returns:
+        The report, which has no finding.
+
+    Raises:
+        RunStateError: it is not sealed, or not whole.
+    """
+    if run.seal_id is None:
+        raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it and makes its report.")
+    report = verify(run.path, algorithm=algorithm)
+    if report.findings:
+        first = report.findings[0].describe()
+        raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
+    return report
+
+
+def _report_of_all(
+    wrapped: Unwrapped, inspection: Inspection, report: VerifyReport, on_bytes: Callable[[int], None] | None
+) -> VerifyReport:
+    """The report of an archive and of the bag or zip file around it, with paths in that."""
+    prefix = wrapped.inside(wrapped.folder)
+    findings, information = wrapped.placed(report.findings, prefix), wrapped.placed(report.information, prefix)
+    count, size = report.files_checked, report.bytes_checked
+    if wrapped.bag is not None:
+        bag = BagInspection(wrapped.bag, f"{wrapped.folder.relative_to(wrapped.bag).as_posix()}/", on_bytes=on_bytes)
+        check_bag(bag, inspection.listed if report.seal_id else {}, report.seal_id)
+        inside = wrapped.inside(wrapped.bag)
+        known = {(finding.code, finding.path) for finding in findings}
+        told = wrapped.placed(bag.findings, inside)
+        findings = (*findings, *(finding for finding in told if (finding.code, finding.path) not in known))
+        information = (*information, *wrapped.placed(bag.information, inside))
+        count, size = len(bag.sizes), sum(bag.sizes.values())
+    return replace(
+        report,
+        path=wrapped.path,
+        wrapping=wrapped.wrapping,
+        files_checked=count,
+        bytes_checked=size,
+        findings=findings,
+        information=information,
+    )
 
 
 def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport:

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects import sqlite
 
-from archiver.archive.run import is_archive
+from archiver.archive.run import is_archive, is_bag
 from archiver.catalog.database import METRICS, RUNS, told
 from archiver.catalog.ensembles import is_ensemble, refresh_ensembles
 from archiver.catalog.parallel import read_rows
@@ -106,7 +106,7 @@ def _archives(
                     yield text, path, stamp
                 elif is_ensemble(entry.path):
                     ensembles.append(path)
-                else:
+                elif not is_bag(Path(entry)):  # a bag is a copy, handed over
                     below.append(entry.name)
     except OSError:  # it vanished, or may not be read
         return

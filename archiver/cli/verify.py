@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from archiver.archive.findings import VerifyReport
+    from archiver.archive.findings import Finding, VerifyReport
     from archiver.archive.verifying import HashChoice
+
+MAXIMAL_ALIKE = 3
+"""Notes that differ in their path only, each on a line of its own; of more, one line tells."""
 
 
 @click.command("verify")
@@ -28,14 +32,17 @@ if TYPE_CHECKING:
 def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: str) -> int:
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
-    RUN is the folder of a run, or a folder of such folders. Needs neither Keras nor TensorFlow, and runs nothing that
-    stands in the archive. Ends with 0 when all are whole, with 1 when there are findings.
+    RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
+    to a temporary folder. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
+    when all are whole, with 1 when there are findings.
 
     \b
     Example:
       archiver verify runs/digits_cnn_base_models
+      archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
     """
+    from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
@@ -58,18 +65,18 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
         whole = sum(report.is_whole for report in reports)
         click.echo(f"\n{whole} of {len(archives)} archives are whole")
     for failure in errors:
-        click.echo(f"archiver: {failure}", err=True)
+        click.echo("\n".join(printable(line) for line in f"archiver: {failure}".splitlines()), err=True)
     if errors:
         return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _size_of(folder: Path) -> int:
-    """Bytes of the files in an archive, for the bar; links are not followed."""
+def _size_of(path: Path) -> int:
+    """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
     from archiver.storage.hashing import regular_files
 
     try:
-        return sum(regular_files(folder).values())
+        return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except OSError:
         return 0
 
@@ -89,5 +96,17 @@ def _as_text(report: VerifyReport) -> str:
     if report.seal_id:
         lines.append(f"  seal id: {report.seal_id}")
     lines += [f"  FINDING {finding.describe()}" for finding in report.findings]
-    lines += [f"  note: {finding.describe()}" for finding in report.information]
+    lines += [f"  note: {text}" for text in _notes(report.information)]
     return "\n".join(map(printable, lines))
+
+
+def _notes(information: tuple[Finding, ...]) -> Iterator[str]:
+    """One line for each, but for files of which there is the same to say: a bag shares all of them with its run."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in information:
+        alike.setdefault((finding.code, finding.message), []).append(finding)
+    for (code, message), group in alike.items():
+        if len(group) > MAXIMAL_ALIKE:
+            yield f"[{code}] {group[0].path} and {len(group) - 1} more files: {message}"
+        else:
+            yield from (finding.describe() for finding in group)
