@@ -104,5 +104,11 @@ class MemoryLimitError(ArchiverError):
     exit_code = 14
 
 
+class SecretsFoundError(ArchiverError):
+    """What looks like a token or a password stands in an archive that is to be sealed or handed over."""
+
+    exit_code = 15
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""
