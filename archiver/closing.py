@@ -8,7 +8,7 @@ from __future__ import annotations
 from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
-from archiver.archive.secrets import refuse_secrets
+from archiver.archive.secrets import require_allowed, search_secrets
 from archiver.archive.verifying import verify
 from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import Unavailable
@@ -144,7 +144,8 @@ def render_again(run: Run, report: ReportOptions, *, allow_secrets: bool = False
     if findings:
         first = findings[0].describe()
         raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
-    refuse_secrets(run, allow=allow_secrets)
+    if not allow_secrets:
+        require_allowed(run, search_secrets(run).findings, run.journal.read())
     with changing(run, report=report, allow_secrets=allow_secrets):
         pass
     return str(run.seal_id)

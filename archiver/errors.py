@@ -110,5 +110,11 @@ class SecretsFoundError(ArchiverError):
     exit_code = 15
 
 
+class PrivacyError(ArchiverError):
+    """A public copy would hold something that was to be left out of it."""
+
+    exit_code = 16
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

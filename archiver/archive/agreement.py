@@ -66,6 +66,9 @@ def _read_journal(inspection: Inspection) -> JournalContents | None:
         inspection.find("journal", path, f"its last line is cut short ({contents.torn_bytes} bytes without an end)")
     for event in events_named(contents, "step_failed"):
         _inform_of_failure(inspection, event.details)
+    for event in events_named(contents, "published"):
+        original = event.details.get("original_seal_id")
+        inspection.inform("published", "", f"this is a public copy of the archive with the seal id {original}")
     for file, kind in sorted(allowed_secrets(contents)):
         inspection.inform("secret", file, f"{kind}: somebody allowed it when the archive was sealed")
     return contents

@@ -23,6 +23,7 @@ COMMANDS = {
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
+    "export": "Copy a run for other people, without what says who and where.",
     "resume": "Run the command again that was cut off.",
     "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
