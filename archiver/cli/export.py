@@ -18,7 +18,7 @@ import click
 @click.option("--hide", multiple=True, metavar="TEXT", help="A text to replace wherever it stands. More than once.")
 @click.option("--allow-secrets", is_flag=True, help="Go on although something in it looks like a secret.")
 def command(
-    path: Path, public: bool, output: Path, leave_out: str, keep: str, hide: tuple[str, ...], allow_secrets: bool
+    path: Path, *, public: bool, output: Path, leave_out: str, keep: str, hide: tuple[str, ...], allow_secrets: bool
 ) -> None:
     """Copy a sealed run for other people.
 

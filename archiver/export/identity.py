@@ -19,7 +19,7 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Unavailable
 
-SHORTEST_NAME = 4
+SHORTEST_NAME = 3
 """Characters; a shorter name is part of too many words."""
 _ORDINARY = frozenset((
     "root", "user", "users", "admin", "administrator", "ubuntu", "debian", "centos", "fedora", "ec2-user",
@@ -65,15 +65,22 @@ def learn_identity(run: Run, texts: Iterable[str], hidden: Iterable[str] = ()) -
         "user": [*_own_users(), *(match[1] for home in homes if (match := _HOME.fullmatch(home)))],
     }
     names["host"] += [name.partition(".")[0] for name in names["host"]]
+    homes = list(dict.fromkeys(home.rstrip("/") for home in homes if len(home) > 1))
     vocabulary = _vocabulary(run)
-    told = {kind: tuple(dict.fromkeys(name for name in found if name)) for kind, found in names.items()}
+    told = {
+        kind: tuple(dict.fromkeys(name for name in found if name and name[0] != "<")) for kind, found in names.items()
+    }
     ordinary = {name for found in told.values() for name in found if _is_ordinary(name, vocabulary)}
     return Identity(
         hosts=_longest_first(set(told["host"]) - ordinary),
         users=_longest_first(set(told["user"]) - ordinary - set(told["host"])),
         ordinary=tuple(sorted(ordinary)),
-        homes=tuple(dict.fromkeys(home.rstrip("/") for home in homes if len(home) > 1)),
-        folders=_folders(documents),
+        homes=tuple(homes),
+        folders={
+            path: placeholder
+            for path, placeholder in _folders(documents).items()
+            if not any(path == home or path.startswith(f"{home}/") for home in homes)
+        },
         numbers=tuple(_numbers(documents)),
         hidden=_longest_first(text for text in hidden if text),
     )
@@ -90,13 +97,15 @@ def _is_ordinary(name: str, vocabulary: frozenset[str]) -> bool:
 
 
 def _vocabulary(run: Run) -> frozenset[str]:
-    """Words of the format, of the run's name, and of the model's names, by which weights are found."""
+    """Words of the format, of the classes, and of the model's names, by which weights are found."""
     texts = [path.read_text(encoding="utf-8") for path in (resource_folder("schemas") / f"v{FORMAT_VERSION}").iterdir()]
     words = set(re.findall(r"[a-z0-9]{3,}", " ".join(texts).casefold()))
-    with suppress(ArchiverError):
+    with suppress(ArchiverError, AttributeError):
         weights = run.read_if_there(layout.WEIGHTS)
         paths = [f"{each.path} {each.layer or ''}" for each in weights.variables] if weights else []
-        words |= set(re.findall(r"[a-z0-9]{3,}", " ".join(paths).casefold()))
+        stats = run.read_if_there(layout.DATASET_STATS)
+        names = (stats.class_names or ()) if stats else ()
+        words |= set(re.findall(r"[a-z0-9]{3,}", " ".join([*paths, *map(str, names)]).casefold()))
     return frozenset(words)
 
 

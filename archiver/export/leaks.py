@@ -40,44 +40,51 @@ class Needles:
     def __init__(self, identity: Identity, originals: Iterable[str]) -> None:
         folders = [each for each in (*identity.homes, *identity.folders) if each.count("/") >= SHORT_FOLDER]
         paths = [each for each in originals if len(each) >= SHORTEST_PATH and each.count("/") >= SHORT_FOLDER]
-        self._patterns = [
-            (kind, pattern)
-            for kind, texts in (
-                ("path", sorted({*folders, *paths}, key=len)),
-                ("number of a machine", identity.numbers),
-                ("text that was to be hidden", identity.hidden),
-                ("host name", identity.hosts),
-                ("user name", identity.users),
-            )
-            for pattern in _patterns(kind, texts)
+        anywhere = {
+            "number of a machine": identity.numbers,
+            "text that was to be hidden": identity.hidden,
+            "host name": [name for name in identity.hosts if len(name) >= LONG_NAME],
+            "user name": [name for name in identity.users if len(name) >= LONG_NAME],
+        }
+        words = {
+            "host name": [name for name in identity.hosts if len(name) < LONG_NAME],
+            "user name": [name for name in identity.users if len(name) < LONG_NAME],
+        }
+        self._anywhere = [
+            *(("path", each) for each in _patterns(folders, b"", rb"(?![A-Za-z0-9_-])")),
+            *(("path", each) for each in _patterns(paths, rb"(?<![A-Za-z0-9_.~>;-])", rb"(?![A-Za-z0-9_-])")),
+            *((kind, each) for kind, texts in anywhere.items() for each in _patterns(texts, b"", b"", re.IGNORECASE)),
+        ]
+        self._words = [
+            (kind, each)
+            for kind, texts in words.items()
+            for each in _patterns(texts, rb"(?<![A-Za-z0-9])", rb"(?![A-Za-z0-9])", re.IGNORECASE)
         ]
 
     def kinds_in(self, data: bytes | mmap.mmap) -> Iterator[str]:
         """What stands in some bytes."""
-        yield from (kind for kind, pattern in self._patterns if pattern.search(data))
+        yield from (kind for kind, pattern in self._anywhere if pattern.search(data))
+        is_text = data.find(b"\0") < 0
+        for kind, pattern in self._words:
+            if any(is_text or _is_in_text(data, *match.span()) for match in pattern.finditer(data)):
+                yield kind
 
 
 _AT_ONCE = 200
+_AROUND = 14
+"""Among the numbers of a large model, three letters turn up by chance, and hardly with so many letters around them."""
 
 
-def _patterns(kind: str, texts: Iterable[str]) -> Iterator[re.Pattern[bytes]]:
-    """Paths end where a name does; names as they are replaced."""
-    encoded = [text for text in texts if text]
+def _is_in_text(data: bytes | mmap.mmap, start: int, end: int) -> bool:
+    before = re.search(rb"[ -~\n]*\Z", data[max(0, start - _AROUND) : start])
+    after = re.match(rb"[ -~\n]*", data[end : end + _AROUND])
+    return len(before[0] if before else b"") + len(after[0] if after else b"") >= _AROUND
+
+
+def _patterns(texts: Iterable[str], before: bytes, after: bytes, flags: int = 0) -> Iterator[re.Pattern[bytes]]:
+    encoded = sorted({re.escape(text.encode()) for text in texts if text}, key=lambda text: (-len(text), text))
     for start in range(0, len(encoded), _AT_ONCE):
-        some = encoded[start : start + _AT_ONCE]
-        if kind == "path":
-            joined = b"|".join(re.escape(text.encode()) for text in some)
-            yield re.compile(b"(?:" + joined + rb")(?![A-Za-z0-9_-])")
-        else:
-            yield re.compile(b"|".join(_name(text) for text in some), re.IGNORECASE)
-
-
-def _name(text: str) -> bytes:
-    name = re.escape(text.encode())
-    if len(text) >= LONG_NAME:
-        return name
-    # Among the numbers of a large model, four letters turn up by chance, and hardly with text around them.
-    return rb"(?<![A-Za-z0-9])" + name + rb"(?![A-Za-z0-9])(?:(?<=[ -~\n]{6}" + name + rb")|(?=[ -~\n]{6})|\Z)"
+        yield re.compile(before + b"(?:" + b"|".join(encoded[start : start + _AT_ONCE]) + b")" + after, flags)
 
 
 def find_leaks(folder: Path, path: str, needles: Needles) -> list[Leak]:
@@ -88,6 +95,9 @@ def find_leaks(folder: Path, path: str, needles: Needles) -> list[Leak]:
     with file.open("rb") as opened:
         with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
             found = {Leak(path, "", kind) for kind in needles.kinds_in(data)}
+            if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                wide = data[:].decode("utf-16", "replace").encode()
+                found |= {Leak(path, "", kind) for kind in needles.kinds_in(wide)}
             is_zip = data[:4] == b"PK\3\4"
         if is_zip:
             with suppress(ArchiverError):  # no zip file after all: its bytes were looked at

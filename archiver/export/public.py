@@ -25,6 +25,7 @@ from archiver.export.leaks import Leak, Needles, find_leaks
 from archiver.export.leaving_out import ALWAYS, REASON, Choice, chosen, edited, edited_event, is_left_out
 from archiver.export.public_models import rewrite_model
 from archiver.export.replacing import Replacer
+from archiver.records.base import Unavailable
 from archiver.records.model import FormatPart
 from archiver.report.report import ReportOptions
 from archiver.sealing import DEFAULT_REPORT, seal
@@ -38,6 +39,8 @@ from archiver.storage.reading import read_below
 MAXIMAL_TEXT_BYTES = 256 << 20
 """A longer file is taken for no text: it is copied where nothing that is to go stands in it, else left out."""
 _HEAD_BYTES = 4096
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""How texts in UTF-16 begin."""
 _BINARY = (".keras", ".h5", ".npz")
 _DROPPED_EVENTS = ("sealed", "unsealed", "secrets_found", "secrets_allowed")
 """The seals and what was allowed are those of the original."""
@@ -154,7 +157,7 @@ def _texts(run: Run) -> Iterator[str]:
         if not path.startswith("schemas/") and size < MAXIMAL_TEXT_BYTES:
             data = _text_bytes(run, path)
             if data is not None:
-                yield data.decode("utf-8", "replace")
+                yield data.decode("utf-16" if data[:2] in _WIDE else "utf-8", "replace")
 
 
 def _text_bytes(run: Run, path: str) -> bytes | None:
@@ -162,7 +165,7 @@ def _text_bytes(run: Run, path: str) -> bytes | None:
     if path.endswith(_BINARY) or (run.path / path).stat().st_size > MAXIMAL_TEXT_BYTES:
         return None
     data = read_below(run.path, path, MAXIMAL_TEXT_BYTES)
-    return None if b"\0" in data[:_HEAD_BYTES] else data
+    return None if b"\0" in data[:_HEAD_BYTES] and data[:2] not in _WIDE else data
 
 
 def _json_of(run: Run, path: str) -> Any:
@@ -226,8 +229,8 @@ def _copy_record(copy: _Copy, path: str) -> None:
 
 
 def _copy_text(copy: _Copy, path: str, data: bytes) -> None:
-    is_wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    encoding, errors = ("utf-16", "strict") if is_wide else ("utf-8", "surrogateescape")
+    is_wide = data[:2] in _WIDE
+    encoding, errors = ("utf-16", "surrogatepass") if is_wide else ("utf-8", "surrogateescape")
     text = data.decode(encoding, errors)
     replaced = copy.replacer.text(text)
     if replaced != text:
@@ -274,10 +277,11 @@ def _match_source(copy: _Copy) -> None:
     repository: Any = git.repository if git is not None else None
     update = {}
     for name, file in (("patch", layout.PATCH), ("submodules_patch", layout.SUBMODULES_PATCH)):
-        if target.has(file):
+        if target.has(file) and repository is not None and not isinstance(repository, Unavailable):
             data = target.path_of(file).read_bytes()
             part = getattr(repository, name)
-            update[name] = part.model_copy(update={"size_bytes": len(data), "sha256": sha256_of(data)})
+            if not isinstance(part, Unavailable):
+                update[name] = part.model_copy(update={"size_bytes": len(data), "sha256": sha256_of(data)})
     if update:
         changed = repository.model_copy(update=update)
         target.write(layout.GIT, git.model_copy(update={"repository": changed}))

@@ -44,7 +44,7 @@ def test_fit_goes_on_and_warns_once(tmp_path):
         assert archive.finalize(test_data=(X, Y)).path == run.path
     assert not [each for each in caught if "secret" in str(each.message)], "it was said"
     assert run.seal_id is None
-    (finding, why) = [each for each in archiver.verify(run.path).findings if each.code == "not_sealed"]
+    (_, why) = [each for each in archiver.verify(run.path).findings if each.code == "not_sealed"]
     assert "GitHub token" in why.message
     os.unlink(run.path / "files" / "notes.txt")
     archive.finalize(test_data=(X, Y))
