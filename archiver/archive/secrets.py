@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,15 @@ from archiver.storage.zips import SafeZip
 MAXIMAL_TEXT_BYTES = 16 << 20
 """Of one text; of a longer one, so much is searched."""
 MAXIMAL_BINARY_BYTES = 2 << 20
-"""Of a file that is no text, from its beginning: HDF5 keeps a model's configuration there."""
+"""Of a file that is no text, from its beginning."""
+MAXIMAL_TENSOR_BYTES = 512 << 10
+"""Of a file of tensors, from its beginning: HDF5 keeps a model's configuration there; behind it, numbers stand."""
 MAXIMAL_TOTAL_BYTES = 256 << 20
 HEAD_BYTES = 4096
 """A NUL among the first tells that a file is no text."""
 MAXIMAL_TOLD = 5
 
 _TENSORS = (".keras", ".h5", ".npz")
-"""Behind their first bytes, numbers stand."""
-_KERAS_TEXTS = ("config.json", "metadata.json")
 
 REFUSED: EventName = "secrets_found"
 ALLOWED: EventName = "secrets_allowed"
@@ -88,9 +88,8 @@ def search_secrets(
     sizes = {path: size for path, size in regular_files(run.path).items() if path not in leave_out}
     names = sorted(path for path in sizes if path not in given)
     findings += [
-        SecretFinding(f"file {number} of {len(names)} (its name)", 0, secret.kind, secret.hint)
-        for number, path in enumerate(names, start=1)
-        for secret in scan_text(path.encode("utf-8", "replace"))
+        SecretFinding(f"file {secret.line} of {len(names)} (its name)", 0, secret.kind, secret.hint)
+        for secret in scan_text("\n".join(names).encode("utf-8", "replace"))
     ]
     not_whole: list[str] = []
     left = MAXIMAL_TOTAL_BYTES
@@ -123,12 +122,14 @@ def _search_file(run: Run, path: str, left: int) -> tuple[list[SecretFinding], i
     with open_below(run.path, path) as file:
         data = file.read(min(HEAD_BYTES, left))
         is_text = _is_text(path, data)
-        limit = min(left, MAXIMAL_TEXT_BYTES if is_text else MAXIMAL_BINARY_BYTES)
+        if path.endswith(".keras") and (texts := _texts_of_keras(file, path)) is not None:
+            found = [secret for text in texts for secret in scan_text(text)]
+            return [SecretFinding(path, 0, each.kind, each.hint) for each in found], sum(map(len, texts))
+        limit = MAXIMAL_TENSOR_BYTES if path.endswith(_TENSORS) else MAXIMAL_BINARY_BYTES
+        limit = min(left, MAXIMAL_TEXT_BYTES if is_text else limit)
         while len(data) < limit and (more := file.read(limit - len(data))):
             data += more
-        found = scan_text(data) if is_text else scan_binary(data)
-        if path.endswith(".keras"):
-            found += [secret for text in _texts_of_keras(file, path) for secret in scan_text(text)]
+    found = scan_text(data) if is_text else scan_binary(data)
     return [SecretFinding(path, each.line if is_text else 0, each.kind, each.hint) for each in found], len(data)
 
 
@@ -136,14 +137,14 @@ def _is_text(path: str, head: bytes) -> bool:
     return not path.endswith(_TENSORS) and (b"\0" not in head or head[:2] in (b"\xff\xfe", b"\xfe\xff"))
 
 
-def _texts_of_keras(file: Any, path: str) -> Iterator[bytes]:
+def _texts_of_keras(file: Any, path: str) -> list[bytes] | None:
+    """The members that hold no weights; None where it is no such file, and its bytes must do."""
     try:
         archive = SafeZip(file, path)
-        for name in _KERAS_TEXTS:
-            if name in archive.members:
-                yield archive.read(name, MAXIMAL_CONFIG_BYTES)
+        return [archive.read(name, MAXIMAL_CONFIG_BYTES) for name in archive.members if not name.endswith(_TENSORS)]
     except (ArchiverError, OSError):
-        return  # no such file as it says: its bytes were looked at
+        file.seek(HEAD_BYTES)
+        return None
 
 
 # -- what the journal says of them

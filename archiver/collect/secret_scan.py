@@ -203,7 +203,7 @@ def _query_value(data: bytes, position: int) -> _Found | None:
 def _literals(data: bytes) -> Iterator[_Found]:
     for position in _assigned(data):
         match = _LITERAL.match(data, position)
-        if match is not None and _is_random(match) and _has_secret_name(data, position):
+        if match is not None and _has_secret_name(data, position) and _is_random(match):
             group = 1 if match[1] is not None else 2
             value = match[group].decode("ascii", "replace")
             if not is_placeholder(value):
@@ -212,7 +212,7 @@ def _literals(data: bytes) -> Iterator[_Found]:
 
 def _is_random(match: re.Match[bytes]) -> bool:
     value = match[1] or match[2]
-    digits = sum(48 <= byte <= 57 for byte in value)  # noqa: PLR2004 - "0" to "9"
+    digits = len(value) - len(value.translate(None, b"0123456789"))
     return bool((1 if match[1] else 3) <= digits < len(value))
 
 

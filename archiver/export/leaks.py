@@ -38,8 +38,9 @@ class Needles:
     """What must stand nowhere, as patterns of bytes."""
 
     def __init__(self, identity: Identity, originals: Iterable[str]) -> None:
-        folders = [each for each in (*identity.homes, *identity.folders) if each.count("/") >= SHORT_FOLDER]
+        folders = [*identity.homes, *identity.folders]
         paths = [each for each in originals if len(each) >= SHORTEST_PATH and each.count("/") >= SHORT_FOLDER]
+        paths += [each for each in folders if each.count("/") < SHORT_FOLDER]  # as `/root`: not within other paths
         anywhere = {
             "number of a machine": identity.numbers,
             "text that was to be hidden": identity.hidden,
@@ -51,8 +52,8 @@ class Needles:
             "user name": [name for name in identity.users if len(name) < LONG_NAME],
         }
         self._anywhere = [
-            *(("path", each) for each in _patterns(folders, b"", rb"(?![A-Za-z0-9_-])")),
-            *(("path", each) for each in _patterns(paths, rb"(?<![A-Za-z0-9_.~>;-])", rb"(?![A-Za-z0-9_-])")),
+            *(("path", each) for each in _patterns(set(folders) - set(paths), b"", rb"(?![A-Za-z0-9_-])")),
+            *(("path", each) for each in _patterns(paths, rb"(?<![A-Za-z0-9_.~>;#/)\]}-])", rb"(?![A-Za-z0-9_-])")),
             *((kind, each) for kind, texts in anywhere.items() for each in _patterns(texts, b"", b"", re.IGNORECASE)),
         ]
         self._words = [
