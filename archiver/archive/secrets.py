@@ -141,21 +141,25 @@ def _texts_of_keras(file: Any, path: str) -> list[bytes] | None:
     """The members that hold no weights; None where it is no such file, and its bytes must do."""
     try:
         archive = SafeZip(file, path)
-        return [archive.read(name, MAXIMAL_CONFIG_BYTES) for name in archive.members if not name.endswith(_TENSORS)]
+        names = [name for name in archive.members if not name.endswith(_TENSORS)]
+        if sum(archive.members[name].file_size for name in names) <= MAXIMAL_CONFIG_BYTES:
+            return [archive.read(name, MAXIMAL_CONFIG_BYTES) for name in names]
     except (ArchiverError, OSError):
-        file.seek(HEAD_BYTES)
-        return None
+        pass
+    file.seek(HEAD_BYTES)
+    return None
 
 
 # -- what the journal says of them
 
 
-def refuse_secrets(run: Run, *, allow: bool = False) -> tuple[SecretFinding, ...]:
+def refuse_secrets(run: Run, *, allow: bool = False, leave_out: Collection[str] = ()) -> tuple[SecretFinding, ...]:
     """Search an archive before it is handed over: one line for everything that makes something out of it.
 
     Args:
         run: the archive.
         allow: whether what is found is let through.
+        leave_out: files that are not handed over.
 
     Returns:
         What was found and let through.
@@ -164,7 +168,7 @@ def refuse_secrets(run: Run, *, allow: bool = False) -> tuple[SecretFinding, ...
         SecretsFoundError: something was found. That it was allowed when the archive was sealed does not count: that
             was for the one who trained.
     """
-    findings = search_secrets(run).findings
+    findings = search_secrets(run, leave_out=leave_out).findings
     if findings and not allow:
         raise SecretsFoundError(message_of(run, findings))
     return findings
@@ -187,10 +191,14 @@ def message_of(run: Run, findings: Collection[SecretFinding]) -> str:
     told = [each.describe() for each in list(findings)[:MAXIMAL_TOLD]]
     more = f" and {len(findings) - MAXIMAL_TOLD} more" if len(findings) > MAXIMAL_TOLD else ""
     what = "what looks like a secret" if len(findings) == 1 else f"{len(findings)} texts that look like secrets"
+    remedy = (
+        "Leave its file out, or make the archive again without it"
+        if run.has(layout.MANIFEST_BLAKE3)
+        else f"Remove it and run `archiver finalize {run.path}`"
+    )
     return (
-        f"{run.path} holds {what}: {'; '.join(told)}{more}. It is not sealed or handed over like this: remove it and "
-        f"run `archiver finalize {run.path}`, or allow it with `--allow-secrets` (in Python: "
-        "RunArchiver(..., allow_secrets=True))."
+        f"{run.path} holds {what}: {'; '.join(told)}{more}. It is not sealed or handed over like this. {remedy}, or "
+        "allow it with --allow-secrets (in Python: RunArchiver(..., allow_secrets=True))."
     )
 
 

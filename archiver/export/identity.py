@@ -97,7 +97,7 @@ def _is_ordinary(name: str, vocabulary: frozenset[str]) -> bool:
 
 
 def _vocabulary(run: Run) -> frozenset[str]:
-    """Words of the format, of the classes, and of the model's names, by which weights are found."""
+    """Words of the format, names of classes and packages, and of the model, by which its weights are found."""
     texts = [path.read_text(encoding="utf-8") for path in (resource_folder("schemas") / f"v{FORMAT_VERSION}").iterdir()]
     words = set(re.findall(r"[a-z0-9]{3,}", " ".join(texts).casefold()))
     with suppress(ArchiverError, AttributeError):
@@ -105,7 +105,9 @@ def _vocabulary(run: Run) -> frozenset[str]:
         paths = [f"{each.path} {each.layer or ''}" for each in weights.variables] if weights else []
         stats = run.read_if_there(layout.DATASET_STATS)
         names = (stats.class_names or ()) if stats else ()
-        words |= set(re.findall(r"[a-z0-9]{3,}", " ".join([*paths, *map(str, names)]).casefold()))
+        packages = run.read_if_there(layout.PACKAGES)
+        installed = packages.packages if packages else ()
+        words |= set(re.findall(r"[a-z0-9]{3,}", " ".join([*paths, *map(str, names), *installed]).casefold()))
     return frozenset(words)
 
 

@@ -62,8 +62,19 @@ class Needles:
             for each in _patterns(texts, rb"(?<![A-Za-z0-9])", rb"(?![A-Za-z0-9])", re.IGNORECASE)
         ]
 
+        self._literals = [
+            (kind, variant)
+            for kind, texts in (("path", [*folders, *paths][:_MOST_PATHS]), *anywhere.items())
+            for text in texts
+            if len(text) >= LONG_NAME
+            for variant in {text.encode(), text.lower().encode(), text.upper().encode()}
+        ]
+
     def kinds_in(self, data: bytes | mmap.mmap) -> Iterator[str]:
         """What stands in some bytes."""
+        if len(data) > LARGE_BYTES:
+            yield from {kind for kind, text in self._literals if data.find(text) >= 0}
+            return
         yield from (kind for kind, pattern in self._anywhere if pattern.search(data))
         is_text = data.find(b"\0") < 0
         for kind, pattern in self._words:
@@ -71,6 +82,10 @@ class Needles:
                 yield kind
 
 
+LARGE_BYTES = 64 << 20
+"""More is numbers, where patterns would take minutes: texts are looked for as they are, and in small and capital letters.
+"""
+_MOST_PATHS = 50
 _AT_ONCE = 200
 _AROUND = 14
 """Among the numbers of a large model, three letters turn up by chance, and hardly with so many letters around them."""

@@ -94,7 +94,8 @@ def publish(
     """
     choices, folder = chosen(leave_out, keep), _checked_output(output)
     _require_whole(run)
-    refuse_secrets(run, allow=allow_secrets)
+    going = [path for path in regular_files(run.path) if is_left_out(run, path, choices)]
+    refuse_secrets(run, allow=allow_secrets, leave_out=going)
     working = files.temporary_name(folder)
     try:
         with files.explained("create", folder):

@@ -51,7 +51,7 @@ def test_sealing_is_refused_and_the_data_stays(tmp_path):
         close_unfinished(run, report=NO_FIGURES)
     message = str(error.value)
     assert "files/notes.txt:2: GitHub token (ghp_... (40 characters))" in message
-    assert f"archiver finalize {run.path}" in message
+    assert f"Remove it and run `archiver finalize {run.path}`" in message
     assert "--allow-secrets" in message
     assert TOKEN not in message
     assert run.seal_id is None

@@ -287,6 +287,8 @@ def test_what_cannot_be_exported(tmp_path):
         publish(run, tmp_path / "public")
     copy = publish(run, tmp_path / "public", allow_secrets=True, report=NO_FIGURES)
     assert verify(copy.path).is_whole
+    without = publish(run, tmp_path / "without", leave_out=["files"], report=NO_FIGURES)
+    assert verify(without.path, secrets=True).is_whole
     with pytest.raises(ArgumentError, match="exists"):
         publish(run, tmp_path / "public", allow_secrets=True)
     for arguments in ({"leave_out": ["secrets"]}, {"keep": ["host"]}, {"keep": ["patch"], "leave_out": ["patch"]}):
@@ -295,7 +297,7 @@ def test_what_cannot_be_exported(tmp_path):
     (run.path / "README.md").write_text("x")
     with pytest.raises(RunStateError, match="not whole"):
         publish(run, tmp_path / "other")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["public", "tiny_models"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["public", "tiny_models", "without"]
 
 
 def test_a_copy_in_which_something_is_left_is_not_made(tmp_path, monkeypatch):
@@ -320,6 +322,25 @@ def test_a_model_whose_configuration_cannot_be_rewritten_is_left_out_and_said_so
     assert formats["keras"].file is None
     assert "cannot be taken out of it (path, user name)" in formats["keras"].unavailable
     assert formats["weights.h5"].file
+
+
+@pytest.mark.parametrize("arguments", [{"status": "failed"}, {"status": "interrupted"}, {"phases": 3, "tested": True}])
+def test_runs_of_every_end(arguments, tmp_path):
+    run = tiny_run(tmp_path, **arguments)
+    copy = publish(run, tmp_path / "public", report=NO_FIGURES)
+    assert verify(copy.path, deep=True).findings == ()
+    assert copy.status.status == run.status.status
+    assert copy.read(layout.RESULTS).timing == run.read(layout.RESULTS).timing
+
+
+def test_a_large_file_is_searched_as_quickly_as_it_can_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("archiver.export.leaks.LARGE_BYTES", 30)
+    run = told_run(tmp_path)
+    copy = publish(run, tmp_path / "public", report=NO_FIGURES)
+    (event,) = events_named(copy.journal.read(), "published")
+    assert next(iter(event.details["left_out_files"])) == "environment/uncommitted.patch"
+    assert "files/blob.bin" in event.details["left_out_files"]
+    assert not [where for where, data in bytes_of(copy) if b"adalovelace" in data.lower()]
 
 
 def test_the_command(tmp_path):
