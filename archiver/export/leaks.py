@@ -83,8 +83,7 @@ class Needles:
 
 
 LARGE_BYTES = 64 << 20
-"""More is numbers, where patterns would take minutes: texts are looked for as they are, and in small and capital letters.
-"""
+"""More is numbers, where patterns take minutes: texts are looked for as they are, in small and in capital letters."""
 _MOST_PATHS = 50
 _AT_ONCE = 200
 _AROUND = 14

@@ -121,7 +121,7 @@ class Replacer:
                     self._replacing(kind, f"<{kind}>" if not number else f"<{kind}-{number + 1}>"),
                 )
         for name in identity.ordinary:
-            yield re.compile(rf"(?<![\w.-]){re.escape(name)}(?=@[\w.-])"), self._replacing("user", "<user>")
+            yield re.compile(rf"(?<![\w.-]){re.escape(name)}(?=@[\w.<-])"), self._replacing("user", "<user>")
             yield re.compile(rf"(?<=@){re.escape(name)}(?![\w-])"), self._replacing("host", "<host>")
         yield _MAC, self._replacing("network address", "<mac>")
         yield _ADDRESS, self._replacing("network address", "<address>")
