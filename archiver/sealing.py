@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from time import perf_counter
 
@@ -20,7 +21,8 @@ from archiver.archive.completeness import missing_files
 from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
-from archiver.errors import ArchiverError, RunStateError
+from archiver.archive.secrets import ALLOWED, REFUSED, refused_secrets, require_allowed, search_secrets
+from archiver.errors import ArchiverError, RunStateError, SecretsFoundError
 from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
 from archiver.records.manifest import FilePart, Metadata
 from archiver.report.context import Records, read_records
@@ -43,19 +45,27 @@ DEFAULT_REPORT = ReportOptions()
 Digests = dict[str, dict[str, str]]
 
 
-def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> str:
+def seal(
+    run: Run,
+    journal: Journal | None = None,
+    report: ReportOptions = DEFAULT_REPORT,
+    *,
+    allow_secrets: bool = False,
+) -> str:
     """Seal the archive: write README, metadata and manifests over whatever is in it.
 
     Args:
         run: an archive that is not sealed.
         journal: the live journal of the run, where there is one.
         report: how the report is made.
+        allow_secrets: seal although something in it looks like a secret; the journal says so.
 
     Returns:
         The seal id.
 
     Raises:
         RunStateError: it is sealed already.
+        SecretsFoundError: something in it looks like a secret; the archive stays unsealed, with its data.
         UnsafePathError: a file has a name that cannot stand in a manifest; rename it and seal again.
         StorageError: the file system refused; the archive stays unsealed, with its data.
     """
@@ -73,20 +83,44 @@ def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAU
     files.remove_empty_folders(run.path)
     paths = regular_files(run.path)
     _excuse_missing(run, journal, paths)
+    _check_secrets(run, journal, made, allow=allow_secrets)
     crate = _crate(run, records, journal, paths)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
     return _write_seal(run, made, crate, previous, began)
 
 
-def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str | None, began: float) -> str:
-    written_here = {
+def _written_here(run: Run) -> set[str]:
+    """What sealing writes, over what an earlier seal has left of it."""
+    return {
         layout.README.pattern,
         layout.README_HTML.pattern,
         layout.CRATE.pattern,
         layout.METADATA.path(run.name),
         *MANIFEST_NAMES.values(),
     }
+
+
+def _check_secrets(run: Run, journal: Journal, report: Report, *, allow: bool) -> None:
+    """Search what will be sealed; in its report, the page follows from the text, and the figures from the records."""
+    figures = {path for path in regular_files(run.path) if layout.FIGURES.matches(path, run.name)}
+    found = search_secrets(
+        run, leave_out=_written_here(run) | figures, texts={layout.README.pattern: report.markdown}
+    ).findings
+    contents = journal.read()
+    told = [asdict(each) for each in found]
+    try:
+        require_allowed(run, found, contents)
+    except SecretsFoundError:
+        if not allow:
+            if refused_secrets(contents) != list(found):  # the same again is told once
+                journal.append(REFUSED, findings=told)
+            raise
+        journal.append(ALLOWED, findings=told)
+
+
+def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str | None, began: float) -> str:
+    written_here = _written_here(run)
     sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
     with files.explained("read the files of", run.path):
         digests = hash_files(run.path, sizes, ALGORITHMS)
@@ -177,14 +211,20 @@ def _sealing_seconds(run: Run) -> float | None:
 
 
 @contextlib.contextmanager
-def changing(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> Iterator[None]:
+def changing(
+    run: Run,
+    journal: Journal | None = None,
+    report: ReportOptions = DEFAULT_REPORT,
+    *,
+    allow_secrets: bool = False,
+) -> Iterator[None]:
     """Unseal, let the body change the archive, and seal.
 
     When the body raises, the archive stays unsealed: what is derived from its data may not have been written anew.
     """
     unseal(run, journal)
     yield
-    seal(run, journal, report)
+    seal(run, journal, report, allow_secrets=allow_secrets)
 
 
 def _report(run: Run, records: Records, journal: Journal, options: ReportOptions) -> Report:

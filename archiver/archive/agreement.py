@@ -17,6 +17,7 @@ from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
 from archiver.archive.schemas import SCHEMA_KINDS, known_schemas
+from archiver.archive.secrets import allowed_secrets
 from archiver.archive.telemetry_agreement import check_telemetry
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
@@ -66,6 +67,11 @@ def _read_journal(inspection: Inspection) -> JournalContents | None:
         inspection.find("journal", path, f"its last line is cut short ({contents.torn_bytes} bytes without an end)")
     for event in events_named(contents, "step_failed"):
         _inform_of_failure(inspection, event.details)
+    for event in events_named(contents, "published"):
+        original = event.details.get("original_seal_id")
+        inspection.inform("published", "", f"this is a public copy of the archive with the seal id {original}")
+    for file, kind in sorted(allowed_secrets(contents)):
+        inspection.inform("secret", file, f"{kind}: somebody allowed it when the archive was sealed")
     return contents
 
 

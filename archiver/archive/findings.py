@@ -27,6 +27,8 @@ FindingCode = Literal[
     "step_failed",
     "hard_link",
     "needs_trust",
+    "secret",
+    "published",
 ]
 
 

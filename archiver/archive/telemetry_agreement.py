@@ -62,6 +62,8 @@ def _faults(inspection: Inspection, telemetry: Telemetry, phase_count: int) -> I
 
 
 def _fault(inspection: Inspection, trace: TracePart, *, is_exact: bool) -> str | None:
+    if f"traces/{trace.file}" in inspection.excused:
+        return None
     header = _header(inspection, trace)
     if header is None:
         return f"there is no traces/{trace.file} that can be read"

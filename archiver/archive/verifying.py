@@ -14,6 +14,7 @@ from archiver.archive.deep import check_tensors
 from archiver.archive.findings import VerifyReport
 from archiver.archive.inspection import Inspection
 from archiver.archive.run import Run
+from archiver.archive.secrets import allowed_secrets, message_of, refused_secrets, search_secrets
 from archiver.archive.unwrapping import Unwrapped, unwrapped
 from archiver.errors import ArchiverError, ArgumentError, RunStateError
 from archiver.storage import manifests
@@ -31,6 +32,7 @@ def verify(
     *,
     algorithm: HashChoice = "blake3",
     deep: bool = False,
+    secrets: bool = False,
     on_bytes: Callable[[int], None] | None = None,
 ) -> VerifyReport:
     """Check one archive.
@@ -41,6 +43,7 @@ def verify(
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
         deep: also compare every tensor inside every model file with its recorded digest.
+        secrets: also search it for tokens and passwords.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
 
     Returns:
@@ -65,6 +68,8 @@ def verify(
         agreement.check(inspection)
         if deep:
             check_tensors(inspection)
+        if secrets:
+            _check_secrets(inspection)
         report = _report(inspection, algorithms)
         return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
 
@@ -172,11 +177,36 @@ def _parents(path: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
+def _check_secrets(inspection: Inspection) -> None:
+    try:
+        search = search_secrets(inspection.run)
+        allowed = allowed_secrets(inspection.run.journal.read())
+    except (ArchiverError, OSError) as error:
+        inspection.find("unreadable", "", f"it cannot be searched for secrets: {error}")
+        return
+    for each in search.findings:
+        tell = inspection.inform if (each.file, each.kind) in allowed else inspection.find
+        tell("secret", f"{each.file}:{each.line}" if each.line else each.file, f"{each.kind} ({each.hint})")
+    for path in search.not_whole:
+        inspection.inform("secret", path, "was not searched for secrets to its end: it is too large, or no text")
+
+
+def _say_refused(inspection: Inspection) -> None:
+    """Where sealing was refused, say why."""
+    try:
+        refused = refused_secrets(inspection.run.journal.read())
+    except ArchiverError:
+        return  # reported with the journal
+    if refused:
+        inspection.find("not_sealed", "", message_of(inspection.run, refused))
+
+
 def _read_manifests(inspection: Inspection) -> None:
     seal = layout.MANIFEST_BLAKE3.pattern
     if seal not in inspection.sizes:
         status = _status(inspection.run)
         inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
+        _say_refused(inspection)
     for algorithm, name in MANIFEST_NAMES.items():
         if name not in inspection.sizes:
             if seal in inspection.sizes:

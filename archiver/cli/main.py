@@ -22,7 +22,7 @@ COMMANDS = {
     "launch": "Train in a tmux session, watched and logged.",
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
-    "export": "Make a bag, a zip file, ... of a run.",
+    "export": "Hand a run over: a bag, a zip file, a public copy, ...",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
     "lock": "Add the hashes of the packages' files to a run.",

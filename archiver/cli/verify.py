@@ -28,8 +28,9 @@ MAXIMAL_ALIKE = 3
     help="Which digests to check the bytes against.",
 )
 @click.option("--deep", is_flag=True, help="Also compare every tensor in every model file with its recorded digest.")
+@click.option("--secrets", is_flag=True, help="Also search everything that holds text for tokens and passwords.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: str) -> int:
+def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, secrets: bool, form: str) -> int:
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
     RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
@@ -55,7 +56,7 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
-                reports.append(verify(path, algorithm=algorithm, deep=deep, on_bytes=bar.advance))
+                reports.append(verify(path, algorithm=algorithm, deep=deep, secrets=secrets, on_bytes=bar.advance))
             except ArchiverError as error:
                 errors.append(error)
     click.echo(

@@ -17,6 +17,7 @@ from archiver.report.headline import headline
 from archiver.report.markdown import Safe
 from archiver.report.ml_checklist import answers
 from archiver.report.notes import notes, pairs
+from archiver.report.published import published
 from archiver.report.reproducibility import checklist, score, sources_of_variation
 from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
@@ -69,6 +70,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "cautions": cautions(run, records),
         "figures": figures(run, records),
         "notes": notes(records["run"]),
+        "published": published(run),
         "use": use_snippets(run, records),
         "test_results": tables.test_tables(records),
         "metrics": tables.metric_table(records),
