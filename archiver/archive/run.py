@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TypeVar
 from archiver import layout
 from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes, parse_document
 from archiver.archive.status import Status, status_of
-from archiver.errors import ArchiverError, NotAnArchiveError, RecordError
+from archiver.errors import ArchiverError, NotAnArchiveError, RecordError, StorageError
 from archiver.layout import ArchiveFile, RecordFile
 from archiver.naming import FOLDER_SUFFIX, MAXIMAL_NAME_LENGTH
 from archiver.records.base import Record
@@ -39,11 +40,14 @@ class Run:
 
         Raises:
             NotAnArchiveError: there is none.
+            StorageError: this user may not look into the folder.
         """
         folder = Path(path)
         if not folder.is_dir():
             what = "a file" if folder.exists() else "nothing"
             raise NotAnArchiveError(f"Received {str(path)!r}, where there is {what}. Expected the folder of a run.")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise StorageError(errno.EACCES, f"cannot look into {folder}: no permission; chmod u+rx, or ask its owner")
         if not is_archive(folder):
             inside = [found.name for found in find_archives(folder)]
             hint = f" It holds {len(inside)} runs: {', '.join(inside[:5])}." if inside else ""
