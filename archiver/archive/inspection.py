@@ -86,6 +86,11 @@ class Inspection:
         return part.size_bytes if part is not None else None
 
     @cached_property
+    def listed_names(self) -> frozenset[str]:
+        """Names, without folders, of the files that the seal lists; to be asked for once the manifests are read."""
+        return frozenset(path.rpartition("/")[2] for path in self.listed.get("blake3", ()))
+
+    @cached_property
     def _recorded(self) -> dict[str, FilePart]:
         try:
             metadata = self.run.read_if_there(layout.METADATA)
@@ -95,7 +100,10 @@ class Inspection:
 
     def is_below_unlistable(self, path: str) -> bool:
         """Whether the file may be there all the same, in a folder that cannot be listed."""
-        return any(folder == "" or path.startswith(f"{folder}/") for folder in self.unlistable)
+        if not self.unlistable:
+            return False
+        parts = path.split("/")[:-1]
+        return any("/".join(parts[:depth]) in self.unlistable for depth in range(len(parts) + 1))
 
     def is_explained(self, path: str) -> bool:
         """Whether it was said already why a file is not there."""

@@ -249,8 +249,7 @@ def _find_elsewhere(inspection: Inspection) -> None:
 def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) -> None:
     if path in inspection.elsewhere or (not first and ("unlisted", path) in inspection.reported):
         return
-    names = frozenset(listed.rpartition("/")[2] for listed in inspection.listed.get("blake3", ()))
-    left = left_behind(path, names)
+    left = left_behind(path, inspection.listed_names)
     if left is None:
         inspection.find("unlisted", path, f"is not listed in {manifest}")
     elif ("unlisted", left.path) not in inspection.reported:
