@@ -16,6 +16,9 @@ from archiver.storage.reading import open_below, read_below
 MAXIMAL_EXPLAINING_BYTES = 256 << 20
 """So much is read, of one archive, to explain faults."""
 
+MAXIMAL_SIGNATURE_BYTES = 8 << 20
+"""Enough for a signature over 25,000 files."""
+
 
 @dataclass
 class Inspection:

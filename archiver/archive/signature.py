@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from archiver import layout
-from archiver.archive.inspection import Inspection
+from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
 from archiver.errors import ArchiverError, ArgumentError, DamagedFileError, MissingExtraError
 from archiver.storage.manifests import MANIFEST_NAMES
 from archiver.storage.reading import read_below
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
-MAXIMAL_SIGNATURE_BYTES = 8 << 20
-"""Enough for the statement of 25,000 files."""
 MAXIMAL_KEY_BYTES = 64 << 10
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """Those that `model-signing` knows: P-256, P-384, P-521."""

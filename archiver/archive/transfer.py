@@ -110,6 +110,13 @@ def explain_link(inspection: Inspection, path: str) -> Explanation | None:
     return None
 
 
+def explain_absence(inspection: Inspection, path: str) -> Explanation | None:
+    """Whether DVC put a pointer beside where the file was."""
+    if f"{path}.dvc" not in inspection.sizes:
+        return None
+    return Explanation("pointer", f"is not there, and a pointer of DVC is ({path}.dvc); `dvc pull` gets the file")
+
+
 def explain_refusal(inspection: Inspection, path: str, error: Exception) -> Explanation | None:
     """Why this user may not read a file or a folder; its content is unknown then, not changed."""
     if not isinstance(error, PermissionError):

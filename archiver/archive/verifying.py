@@ -11,12 +11,11 @@ from archiver.archive import agreement
 from archiver.archive.deep import check_tensors
 from archiver.archive.expecting import check_expected, checked_seal_id
 from archiver.archive.findings import VerifyReport
-from archiver.archive.inspection import Inspection
+from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
 from archiver.archive.left_behind import left_behind
 from archiver.archive.renamed import find_elsewhere
 from archiver.archive.run import Run
-from archiver.archive.signature import MAXIMAL_SIGNATURE_BYTES, check_signature, load_public_key
-from archiver.archive.transfer import explain_change, explain_link, explain_refusal, undone_manifest
+from archiver.archive.transfer import explain_absence, explain_change, explain_link, explain_refusal, undone_manifest
 from archiver.errors import ArchiverError, ArgumentError
 from archiver.storage import manifests
 from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
@@ -63,7 +62,7 @@ def verify(
         raise ArgumentError(f"Received algorithm={algorithm!r}. Expected 'blake3', 'sha256', 'md5' or 'all'.")
     algorithms = ALGORITHMS if algorithm == "all" else (algorithm,)
     expected = checked_seal_id(expect) if expect is not None else None
-    key = load_public_key(public_key) if public_key is not None else None
+    check_signature = _signature_check(public_key) if public_key is not None else None
     inspection = Inspection(Run.open(path))
     _list_files(inspection)
     _read_manifests(inspection)
@@ -72,13 +71,20 @@ def verify(
     agreement.check(inspection)
     if expected is not None:
         check_expected(inspection, expected)
-    if key is not None:
-        check_signature(inspection, key)
+    if check_signature is not None:
+        check_signature(inspection)
     elif inspection.signature_bytes is not None:
         _inform_of_signature(inspection)
     if deep:
         check_tensors(inspection)
     return _report(inspection, algorithms, expected)
+
+
+def _signature_check(public_key: str | os.PathLike[str]) -> Callable[[Inspection], None]:
+    from archiver.archive.signature import check_signature, load_public_key  # what few ask for is imported for them
+
+    key = load_public_key(public_key)
+    return lambda inspection: check_signature(inspection, key)
 
 
 def _inform_of_signature(inspection: Inspection) -> None:
@@ -124,8 +130,15 @@ def _list_files(inspection: Inspection) -> None:
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
         used = {parent for path in inspection.sizes for parent in _parents(path)} | inspection.unlistable
         for folder in sorted(folders - used):
-            if left_behind(folder) is None:
-                inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+            _unlisted_folder(inspection, folder)
+
+
+def _unlisted_folder(inspection: Inspection, folder: str) -> None:
+    left = left_behind(folder)
+    if left is None:
+        inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+    elif ("unlisted", left.path) not in inspection.reported:
+        inspection.find("unlisted", left.path, f"is not known to any manifest: {left.who}", "left_behind")
 
 
 def _unlistable(inspection: Inspection, folder: str, error: OSError) -> None:
@@ -233,7 +246,9 @@ def _check_listed_path(inspection: Inspection, manifest: str, path: str) -> None
     if path == layout.SIGNATURE.pattern:
         inspection.find("manifest", manifest, f"lists {path}, which no manifest may list")
     elif path not in inspection.sizes and not inspection.is_explained(path):
-        inspection.find("missing", path, f"is listed in {manifest} and not there")
+        explanation = explain_absence(inspection, path)
+        message = explanation.message if explanation else f"is listed in {manifest} and not there"
+        inspection.find("missing", path, message, explanation.cause if explanation else None)
 
 
 def _find_elsewhere(inspection: Inspection) -> None:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from archiver import sign, verify
 from archiver.archive import signature, signing
+from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES
 from archiver.archive.run import Run
 from archiver.cli.main import main
 from archiver.closing import render_again
@@ -325,7 +326,7 @@ def test_a_file_that_is_no_bundle(data, signed, keys):
 
 def test_a_file_that_is_too_large_or_no_file(signed, keys):
     path = signed.path / "model.sig"
-    os.truncate(path, signature.MAXIMAL_SIGNATURE_BYTES + 1)
+    os.truncate(path, MAXIMAL_SIGNATURE_BYTES + 1)
     for key in (None, keys / "p256.pub"):
         (finding,) = verify(signed.path, public_key=key).findings
         assert (finding.code, finding.path) == ("signature", "model.sig")

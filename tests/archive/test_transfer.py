@@ -354,6 +354,16 @@ def test_a_pointer_and_a_link_of_git_annex(run):
     assert "git annex unlock" in found[0].message
 
 
+def test_a_pointer_of_dvc(run):
+    path = run.path / "models/tiny.keras"
+    path.unlink()
+    (run.path / "models/tiny.keras.dvc").write_text("outs:\n- md5: 0\n  path: tiny.keras\n")
+    assert told(verify(run.path)) == [
+        ("missing", "models/tiny.keras", "pointer"),
+        ("unlisted", "models/tiny.keras.dvc", "left_behind"),
+    ]
+
+
 # -- who may read
 
 
@@ -458,6 +468,15 @@ def test_a_repository_in_the_archive_is_one_finding(run):
     code, path, cause, message = only(run)
     assert (code, path, cause) == ("unlisted", ".git", "left_behind")
     assert "repository of Git" in message
+
+
+def test_an_empty_folder_that_was_left(run):
+    (run.path / "figures" / "__pycache__" / "inner").mkdir(parents=True)
+    (run.path / "empty").mkdir()
+    assert told(verify(run.path)) == [
+        ("unlisted", "empty", None),
+        ("unlisted", "figures/__pycache__", "left_behind"),
+    ]
 
 
 def test_a_file_of_nobody_s_kind(run):
