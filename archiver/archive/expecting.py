@@ -6,17 +6,21 @@ cannot be changed with it. The whole id is asked for: whoever makes an archive c
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 
 from archiver import layout
 from archiver.archive.inspection import Inspection
-from archiver.errors import ArchiverError, ArgumentError
+from archiver.archive.run import Run
+from archiver.archive.transfer import undone_manifest
+from archiver.errors import ArchiverError, ArgumentError, DamagedFileError, RunStateError
 from archiver.records.journal import JournalEvent
 from archiver.storage.digests import sha256_of
 from archiver.storage.journal import MAXIMAL_JOURNAL_BYTES, JournalContents, parse_journal
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, PREVIOUS_SEAL, parse_manifest
+from archiver.storage.reading import read_below
 
 SHOWN_NAMES = 8
 
@@ -48,14 +52,32 @@ def checked_seal_id(text: str) -> str:
     return found
 
 
+def read_seal_id(path: str | os.PathLike[str]) -> str:
+    """The seal id of an archive, to be written down elsewhere; nothing else is checked.
+
+    Raises:
+        NotAnArchiveError: there is no archive.
+        RunStateError: it is not sealed.
+        DamagedFileError: the seal file was converted on its way, so that its hash is not the seal id.
+    """
+    run = Run.open(path)
+    seal = layout.MANIFEST_BLAKE3.pattern
+    try:
+        data = read_below(run.path, seal, MAXIMAL_MANIFEST_BYTES)
+    except FileNotFoundError:
+        remedy = f"`archiver finalize {run.path}` seals it"
+        raise RunStateError(f"{run.path} is not sealed and has no seal id; {remedy}.") from None
+    conversion = undone_manifest(data, "blake3")
+    if conversion is not None:
+        raise DamagedFileError(f"{run.path / seal}: {conversion.what}; copy the archive again, as binary.")
+    return sha256_of(data)
+
+
 def check_expected(inspection: Inspection, expected: str) -> None:
     """Report another seal than the expected one, with what is known of that."""
     received = inspection.seal_id
     if received == expected:
         return
-    undone = inspection.undone.get(layout.MANIFEST_BLAKE3.pattern)
-    if undone is not None and sha256_of(undone) == expected:
-        return  # that the seal file was converted is a finding of its own
     reason = _link_before(inspection, expected) or _journal_claim(inspection, expected)
     if reason is None:
         reason = "which is none of the seals that this archive tells of: it is another archive, or was sealed anew"

@@ -36,7 +36,7 @@ class Inspection:
     excused: set[str] = field(default_factory=set)
     """Files of which the journal says that they could not be written."""
     seal_id: str | None = None
-    """SHA-256 of the seal file as it is; None where there is none, or none that can be read."""
+    """SHA-256 of the seal file, as it was before a transfer converted it; None where none can be read."""
     undone: dict[str, bytes] = field(default_factory=dict)
     """The sealed bytes of files that a transfer converted, by path; the other checks go on with these."""
     elsewhere: set[str] = field(default_factory=set)

@@ -200,6 +200,8 @@ def _read_manifests(inspection: Inspection) -> None:
         if conversion is not None:
             inspection.undone[name] = conversion.original
             inspection.listed[algorithm], faults = manifests.parse_manifest(conversion.original, algorithm)
+            if name == seal:
+                inspection.seal_id = sha256_of(conversion.original)
             inspection.find("manifest", name, f"{conversion.what}; each line is whole without it", conversion.cause)
         for fault in faults:
             inspection.find("manifest", f"{name}:{fault.line}", fault.reason)

@@ -19,17 +19,16 @@ def command(paths: tuple[Path, ...]) -> int:
     Example:
       archiver seal-id runs/digits_cnn_base_models
     """
+    from archiver.archive.expecting import read_seal_id
     from archiver.archive.findings import printable
-    from archiver.archive.run import Run, find_archives
-    from archiver.errors import ArchiverError, RunStateError
+    from archiver.archive.run import find_archives
+    from archiver.errors import ArchiverError
 
     archives = [found for path in paths for found in find_archives(path) or [path]]
     errors: list[ArchiverError] = []
     for path in archives:
         try:
-            seal_id = Run.open(path).seal_id
-            if seal_id is None:
-                raise RunStateError(f"{path} is not sealed and has no seal id; `archiver finalize {path}` seals it.")
+            seal_id = read_seal_id(path)
         except ArchiverError as error:
             errors.append(error)
             continue

@@ -59,6 +59,18 @@ def test_seal_id_of_several_runs_and_of_one_that_is_not_sealed(run, tmp_path, ca
     assert archiver(capsys, "seal-id", tmp_path / "nowhere")[0] == 4
 
 
+def test_a_seal_file_that_was_converted(run, capsys):
+    seal = run.path / "manifest-blake3.txt"
+    expected = run.seal_id
+    seal.write_bytes(seal.read_bytes().replace(b"\n", b"\r\n"))
+    code, out, err = archiver(capsys, "seal-id", run.path)
+    assert (code, out) == (13, "")
+    assert "turned into CRLF" in err
+    report = verify(run.path, expect=expected)
+    assert [finding.code for finding in report.findings] == ["manifest"]
+    assert report.seal_id == expected
+
+
 def test_the_expected_seal(run, capsys):
     report = verify(run.path, expect=f" {run.seal_id.upper()}\n")
     assert report.is_whole
