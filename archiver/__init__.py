@@ -16,7 +16,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `machine`: where the kernel and the driver keep their numbers.
 - `collect`: functions that look at the world and return records.
 - `sampling`: readings over time: samplers and traces, `MemoryMonitor`, the guard, cooling breaks.
-- `archive`: an archive as an object: opening, reading typed, status, verifying.
+- `archive`: an archive as an object: opening, reading typed, status, verifying, signing.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
@@ -36,6 +36,7 @@ from archiver.version import __version__
 if TYPE_CHECKING:
     from archiver import data, ensemble, errors, layout
     from archiver.archive.run import Run
+    from archiver.archive.signing import sign
     from archiver.archive.verifying import verify
     from archiver.catalog import open_store
     from archiver.sampling.cooling_policy import CoolingPolicy
@@ -59,6 +60,7 @@ __all__ = [
     "layout",
     "open_store",
     "seed",
+    "sign",
     "verify",
 ]
 
@@ -71,6 +73,7 @@ _HOMES = {
     "fit": "archiver.training.fitting",
     "open_store": "archiver.catalog",
     "seed": "archiver.training.seeding",
+    "sign": "archiver.archive.signing",
     "verify": "archiver.archive.verifying",
 }
 _MODULES = ("data", "ensemble", "errors", "layout")

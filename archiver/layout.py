@@ -151,6 +151,8 @@ UTILISATION_TRACE = ArchiveFile(
 )
 TEMPERATURE_TRACE = ArchiveFile("traces/temperature.csv", "temperatures over time", "optional", "sampling.recorder")
 TRACES = ArchiveFile("traces/*.csv", "time series", "optional", "sampling")
+SIGNATURE = ArchiveFile("model.sig", "signature over the seal; in no manifest", "optional", "archive.signing")
+"""Made after the seal, so that no manifest lists it; removed when the seal is opened."""
 LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "optional", "reproduction")
 
 RECORD_FILES: tuple[RecordFile[Any], ...] = (
@@ -162,7 +164,7 @@ OTHER_FILES = (
     KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, SNAPSHOTS, PREDICTIONS, PATCH,
     SUBMODULES_PATCH, SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256,
     MANIFEST_BLAKE3, PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, MEMORY_TRACE, UTILISATION_TRACE, TEMPERATURE_TRACE,
-    TRACES, LOCK,
+    TRACES, LOCK, SIGNATURE,
 )  # fmt: skip
 
 _FAMILIES = tuple(entry for entry in (*RECORD_FILES, *OTHER_FILES) if "*" in entry.pattern)

@@ -2,7 +2,8 @@
 
 Order, so that nothing is circular and nothing uncovered: data, journal (last line `sealed`) -> README -> RO-Crate ->
 metadata (MD5 of all so far) -> manifest-md5 -> manifest-sha256 (covers manifest-md5 too) -> manifest-blake3 (covers
-both), written last: its presence means sealed. The *seal id* is the SHA-256 of manifest-blake3.txt.
+both), written last: its presence means sealed. The *seal id* is the SHA-256 of manifest-blake3.txt. A signature
+(`model.sig`) is made after that and stands in no manifest.
 
 A sealed archive is changed between `unseal` and `seal`; each seal names the one before it, so the seals form a chain.
 """
@@ -196,7 +197,11 @@ def _end_unsealing(run: Run, journal: Journal) -> None:
     seal_id = _previous_seal_id(run)
     known = [event.details.get("seal_id") for event in events_named(journal.read(), "unsealed")]
     if seal_id is not None and seal_id not in known:
-        journal.append("unsealed", seal_id=seal_id, sealing_seconds=_sealing_seconds(run))
+        journal.append(
+            "unsealed", seal_id=seal_id, sealing_seconds=_sealing_seconds(run), signed=run.has(layout.SIGNATURE)
+        )
+    if run.has(layout.SIGNATURE):
+        files.remove(run.path_of(layout.SIGNATURE))  # it is over what is sealed no longer
     for name in reversed(MANIFEST_NAMES.values()):
         files.remove(run.path / name)
 

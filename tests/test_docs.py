@@ -1,6 +1,8 @@
 """What the documentation says is true: its Python runs, its commands exist, its tables match the code."""
 
+import importlib.util
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 
 import archiver
 from archiver import errors, layout
+from archiver.archive.findings import CAUSES
 from archiver.cli.main import COMMANDS, LazyGroup
 from archiver.collect.token_formats import TOKEN_FORMATS
 from archiver.data.cache.plan_file import PlanFile, read_plan
@@ -63,6 +66,33 @@ def test_handing_over_md_runs(tmp_path):
     result = run_python(code, tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
     assert (tmp_path / "handed_over_bag" / "bagit.txt").exists()
+
+
+def test_trust_md_runs(tmp_path):
+    if importlib.util.find_spec("model_signing") is None:
+        assert not os.environ.get("CI"), 'the extra "signing" must be installed'
+        pytest.skip('needs pip install "keras-archiver[signing]"')
+    tiny_run(tmp_path / "runs", "digits")
+    for name, module in {"archiver": "archiver.cli.main", "model_signing": "model_signing._cli"}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        program.chmod(0o755)
+    commands = blocks(ROOT / "docs" / "trust.md", "sh")
+    assert len(commands) >= 5
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("signed with the key") == 2
+    assert ", as expected" in result.stdout
+
+
+def test_trust_md_has_every_cause():
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["cause", *CAUSES]
 
 
 def test_the_plan_in_data_md_is_one(tmp_path):

@@ -6,13 +6,15 @@ readable, but nothing is said of what they make of each other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from archiver import layout
+from archiver.archive.clocks import inform_of_clocks
 from archiver.archive.completeness import excused_files, missing_files
 from archiver.archive.crate_agreement import check_crate
+from archiver.archive.documents import parse_document
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
@@ -20,10 +22,13 @@ from archiver.archive.schemas import SCHEMA_KINDS, known_schemas
 from archiver.archive.secrets import allowed_secrets
 from archiver.archive.telemetry_agreement import check_telemetry
 from archiver.errors import ArchiverError
+from archiver.layout import RecordFile
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
-from archiver.storage.journal import JournalContents, events_named
+from archiver.storage.journal import MAXIMAL_JOURNAL_BYTES, JournalContents, events_named, parse_journal
 from archiver.storage.manifests import PREVIOUS_SEAL
 from archiver.version import __version__
+
+R = TypeVar("R", bound=Record)
 
 Records = dict[str, Record]
 
@@ -35,6 +40,7 @@ def check(inspection: Inspection) -> None:
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
         _check_agreement(inspection, journal, records)
     _inform(inspection, records)
+    inform_of_clocks(inspection, journal)
 
 
 def _check_agreement(inspection: Inspection, journal: JournalContents | None, records: Records) -> None:
@@ -57,9 +63,10 @@ def _read_journal(inspection: Inspection) -> JournalContents | None:
         inspection.find("journal", path, "there is no journal")
         return None
     try:
-        contents = inspection.run.journal.read()
-    except ArchiverError as error:
-        inspection.find("journal", path, str(error))
+        contents = parse_journal(inspection.read(path, MAXIMAL_JOURNAL_BYTES))
+    except (OSError, ArchiverError) as error:
+        if ("unreadable", path) not in inspection.reported:
+            inspection.find("journal", path, str(error))
         return None
     for line, reason in contents.faults:
         inspection.find("journal", f"{path}:{line}", reason)
@@ -88,8 +95,10 @@ def _read_records(inspection: Inspection) -> Records:
         if path not in inspection.sizes:
             continue
         try:
-            record = inspection.run.read(entry)
+            record = _read_record(inspection, entry, path)
         except ArchiverError as error:
+            if ("unreadable", path) in inspection.reported:
+                continue
             for fault in str(error).splitlines():
                 inspection.find("record", path, fault.removeprefix(f"{inspection.run.path / path}"))
             continue
@@ -101,21 +110,28 @@ def _read_records(inspection: Inspection) -> Records:
     return records
 
 
+def _read_record(inspection: Inspection, entry: RecordFile[R], path: str) -> R:
+    if path in inspection.undone:
+        return parse_document(inspection.undone[path], entry.record, str(inspection.run.path / path))
+    return inspection.run.read(entry)
+
+
 def _check_completeness(inspection: Inspection, journal: JournalContents | None) -> None:
     name = inspection.run.name
     for entry in missing_files(journal, name, inspection.sizes):
         path = entry.path(name)
-        if ("missing", path) not in inspection.reported:
+        if not inspection.is_explained(path):
             inspection.find("missing", path, f"there is no {entry.description}, and the journal does not say why")
-    for path in inspection.sizes:
-        if layout.entry_for(path, name) is None and ("unlisted", path) not in inspection.reported:
+    listed = next(reversed(inspection.listed.values()), {})
+    for path in sorted(set(inspection.sizes) & set(listed)):
+        if layout.entry_for(path, name) is None:
             inspection.inform("unknown_file", path, "is no part of the format; it was sealed with the rest")
 
 
 def _check_schemas(inspection: Inspection, records: Records) -> None:
     for kind in SCHEMA_KINDS:
         path = f"schemas/{layout.schema_file(kind)}"
-        if path not in inspection.sizes and kind in records and ("missing", path) not in inspection.reported:
+        if path not in inspection.sizes and kind in records and not inspection.is_explained(path):
             inspection.find("missing", path, f"there is a record of the kind {kind}, and not its schema")
         elif path not in inspection.sizes or path in inspection.damaged:
             continue
@@ -225,7 +241,7 @@ def _check_format_files(inspection: Inspection, weights: Any) -> None:
         path = f"{layout.WEIGHTS.path(inspection.run.name)}#/formats/{kind}"
         if part.file is None:
             inspection.inform("not_comparable", path, f"was not written: {part.unavailable}")
-        elif part.file not in inspection.sizes and ("missing", part.file) not in inspection.reported:
+        elif part.file not in inspection.sizes and not inspection.is_explained(part.file):
             inspection.find("missing", part.file, f"is there according to {path}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -29,7 +30,37 @@ FindingCode = Literal[
     "needs_trust",
     "secret",
     "published",
+    "seal_id",
+    "signature",
+    "clock",
 ]
+
+Cause = Literal[
+    "crlf",
+    "line_feeds",
+    "byte_order_mark",
+    "renamed",
+    "moved",
+    "cut_short",
+    "zeros",
+    "no_permission",
+    "left_behind",
+    "pointer",
+]
+"""What happened on the way, where that can be told."""
+
+CAUSES: dict[Cause, str] = {
+    "crlf": "line feeds were turned into CRLF; copy it as binary (Git: `* -text` in a .gitattributes beside it)",
+    "line_feeds": "line ends were changed; copy the archive as binary",
+    "byte_order_mark": "a byte order mark was put before the text",
+    "renamed": "files have other names, and their bytes",
+    "moved": "files are elsewhere in the folder, with their bytes",
+    "cut_short": "files are cut short; copy them again",
+    "zeros": "zeros stand where bytes were; copy the files again",
+    "no_permission": "this user may not read them",
+    "left_behind": "other programs left files here",
+    "pointer": "pointers stand in place of files; get these",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +71,8 @@ class Finding:
     path: str
     """Path in the archive; empty for the archive as a whole. May be followed by `#/json/pointer`."""
     message: str
+    cause: Cause | None = None
+    """What happened, where there is an explanation other than a change of the content; still a finding."""
 
     def describe(self) -> str:
         """One line for a reader, without control characters."""
@@ -68,6 +101,10 @@ class VerifyReport:
     tensors_checked: int = 0
     wrapping: Literal["bag", "zip"] | None = None
     """What the archive came in; its paths are then those in the bag or zip file."""
+    expected_seal_id: str | None = None
+    """What the caller gave as `expect`."""
+    signed_by: str | None = None
+    """SHA-256 of the public key (in PEM) with which the signature was found to be good; None where it was not."""
 
     @property
     def is_whole(self) -> bool:
@@ -89,6 +126,12 @@ class VerifyReport:
         tensors = f", {self.tensors_checked} tensors" if self.tensors_checked else ""
         algorithms = ", ".join(self.algorithms)
         return f"checked {self.files_checked} files, {self.bytes_checked} bytes ({algorithms}){tensors}"
+
+    def causes(self) -> list[str]:
+        """What several findings have in common, a line for each: `12 of 14 findings: text was turned into CRLF`."""
+        counts = Counter(finding.cause for finding in self.findings if finding.cause is not None)
+        total = len(self.findings)
+        return [f"{count} of {total} findings: {CAUSES[cause]}" for cause, count in counts.items() if count > 1]
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON, for `--format json`."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from archiver.archive.findings import Finding, FindingCode
+from archiver import layout
+from archiver.archive.findings import Cause, Finding, FindingCode
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError
-from archiver.storage.digests import file_digests
-from archiver.storage.reading import open_below
+from archiver.records.manifest import FilePart
+from archiver.storage.digests import file_digests, sha256_of
+from archiver.storage.reading import open_below, read_below
+
+MAXIMAL_EXPLAINING_BYTES = 256 << 20
+"""So much is read, of one archive, to explain faults."""
+
+MAXIMAL_SIGNATURE_BYTES = 8 << 20
+"""Enough for a signature over 25,000 files."""
 
 
 @dataclass
@@ -26,21 +35,82 @@ class Inspection:
     """Files whose bytes are not those that were sealed."""
     excused: set[str] = field(default_factory=set)
     """Files of which the journal says that they could not be written."""
+    seal_id: str | None = None
+    """SHA-256 of the seal file, as it was before a transfer converted it; None where none can be read."""
+    undone: dict[str, bytes] = field(default_factory=dict)
+    """The sealed bytes of files that a transfer converted, by path; the other checks go on with these."""
+    elsewhere: set[str] = field(default_factory=set)
+    """Unlisted files that are missing ones under another name; these are reported as missing, once."""
+    unlistable: set[str] = field(default_factory=set)
+    """Folders that this user may not list."""
+    newest_ns: int = 0
+    """The latest modification time of a file, in nanoseconds since 1970."""
+    signature_bytes: int | None = None
+    """Size of the signature file, where there is one that can be read; it is not among `sizes`."""
+    signed_by: str | None = None
     tensors_checked: int = 0
+    explaining_bytes_left: int = MAXIMAL_EXPLAINING_BYTES
     reported: set[tuple[FindingCode, str]] = field(default_factory=set)
 
-    def find(self, code: FindingCode, path: str, message: str) -> None:
+    def find(self, code: FindingCode, path: str, message: str, cause: Cause | None = None) -> None:
         """Report a fault."""
-        self.findings.append(Finding(code, path, message))
+        self.findings.append(Finding(code, path, message, cause))
         self.reported.add((code, path))
 
     def sha256(self, path: str) -> str | None:
-        """SHA-256 of a file; None where it cannot be read, which is reported elsewhere."""
+        """SHA-256 of a file as it was before a transfer converted it; None where it cannot be read, which is reported
+        elsewhere."""
+        if path in self.undone:
+            return sha256_of(self.undone[path])
         try:
             with open_below(self.run.path, path) as file:
                 return file_digests(file, ("sha256",))["sha256"]
         except (OSError, ArchiverError):
             return None
+
+    def read(self, path: str, limit: int) -> bytes:
+        """All bytes of a file, as they were before a transfer converted them; raises what `read_below` does."""
+        return self.undone[path] if path in self.undone else read_below(self.run.path, path, limit)
+
+    def may_read(self, size_bytes: int) -> bool:
+        """Whether so much may still be read to explain faults; it is taken from what is left."""
+        if size_bytes > self.explaining_bytes_left:
+            return False
+        self.explaining_bytes_left -= size_bytes
+        return True
+
+    def digest_of(self, path: str, algorithm: str) -> str | None:
+        """The sealed digest of a file."""
+        return self.listed.get(algorithm, {}).get(path)
+
+    def recorded_bytes(self, path: str) -> int | None:
+        """The size of a file when it was sealed, as the metadata says; None where it does not."""
+        part = self._recorded.get(path)
+        return part.size_bytes if part is not None else None
+
+    @cached_property
+    def listed_names(self) -> frozenset[str]:
+        """Names, without folders, of the files that the seal lists; to be asked for once the manifests are read."""
+        return frozenset(path.rpartition("/")[2] for path in self.listed.get("blake3", ()))
+
+    @cached_property
+    def _recorded(self) -> dict[str, FilePart]:
+        try:
+            metadata = self.run.read_if_there(layout.METADATA)
+        except (OSError, ArchiverError):
+            return {}
+        return metadata.files if metadata is not None else {}
+
+    def is_below_unlistable(self, path: str) -> bool:
+        """Whether the file may be there all the same, in a folder that cannot be listed."""
+        if not self.unlistable:
+            return False
+        parts = path.split("/")[:-1]
+        return any("/".join(parts[:depth]) in self.unlistable for depth in range(len(parts) + 1))
+
+    def is_explained(self, path: str) -> bool:
+        """Whether it was said already why a file is not there."""
+        return ("missing", path) in self.reported or self.is_below_unlistable(path)
 
     def inform(self, code: FindingCode, path: str, message: str) -> None:
         """Report something that is no fault."""

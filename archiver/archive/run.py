@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TypeVar
 from archiver import layout
 from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes, parse_document
 from archiver.archive.status import Status, status_of
-from archiver.errors import ArchiverError, NotAnArchiveError, RecordError
+from archiver.errors import ArchiverError, NotAnArchiveError, RecordError, StorageError
 from archiver.layout import ArchiveFile, RecordFile
 from archiver.naming import FOLDER_SUFFIX, MAXIMAL_NAME_LENGTH
 from archiver.records.base import Record
@@ -42,6 +43,7 @@ class Run:
 
         Raises:
             NotAnArchiveError: there is none.
+            StorageError: this user may not look into the folder.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -52,6 +54,8 @@ class Run:
                 f"Received {str(path)!r}, a bag (BagIt). Expected the folder of a run: it lies in the bag's data/. "
                 "(`archiver verify` and `archiver show` take the bag as it is.)"
             )
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise StorageError(errno.EACCES, f"cannot look into {folder}: no permission; chmod u+rx, or ask its owner")
         if not is_archive(folder):
             inside = [found.name for found in find_archives(folder)]
             hint = f" It holds {len(inside)} runs: {', '.join(inside[:5])}." if inside else ""

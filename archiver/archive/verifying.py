@@ -11,15 +11,19 @@ from archiver import layout
 from archiver.archive import agreement
 from archiver.archive.bags import BagInspection, check_bag
 from archiver.archive.deep import check_tensors
+from archiver.archive.expecting import check_expected, checked_seal_id
 from archiver.archive.findings import VerifyReport
-from archiver.archive.inspection import Inspection
+from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
+from archiver.archive.left_behind import left_behind
+from archiver.archive.renamed import find_elsewhere
 from archiver.archive.run import Run
 from archiver.archive.secrets import allowed_secrets, message_of, refused_secrets, search_secrets
+from archiver.archive.transfer import explain_absence, explain_change, explain_link, explain_refusal, undone_manifest
 from archiver.archive.unwrapping import Unwrapped, unwrapped
 from archiver.errors import ArchiverError, ArgumentError, RunStateError
 from archiver.storage import manifests
 from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
-from archiver.storage.digests import ALGORITHMS, file_digests
+from archiver.storage.digests import ALGORITHMS, file_digests, sha256_of
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
 from archiver.storage.reading import open_below, read_below
@@ -33,6 +37,8 @@ def verify(
     algorithm: HashChoice = "blake3",
     deep: bool = False,
     secrets: bool = False,
+    expect: str | None = None,
+    public_key: str | os.PathLike[str] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> VerifyReport:
     """Check one archive.
@@ -44,6 +50,10 @@ def verify(
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
         deep: also compare every tensor inside every model file with its recorded digest.
         secrets: also search it for tokens and passwords.
+        expect: the seal id that was written down elsewhere, all of its 64 digits: another seal is a finding, which
+            says what became of that one as far as the archive tells.
+        public_key: file with a public key in PEM: also check that the archive is signed (`model.sig`), with that key,
+            over this very seal.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
 
     Returns:
@@ -51,7 +61,8 @@ def verify(
 
     Raises:
         NotAnArchiveError: there is no archive.
-        ArgumentError: no such algorithm.
+        ArgumentError: no such algorithm; `expect` is no seal id; the public key cannot be used.
+        MissingExtraError: a signature is to be checked, and `cryptography` is not installed.
         UnsafeFileError: a zip file asks for what unpacking must not do.
         DamagedFileError: a zip file cannot be unpacked.
         StorageError: there is no room to unpack it.
@@ -59,6 +70,8 @@ def verify(
     if algorithm not in (*ALGORITHMS, "all"):
         raise ArgumentError(f"Received algorithm={algorithm!r}. Expected 'blake3', 'sha256', 'md5' or 'all'.")
     algorithms = ALGORITHMS if algorithm == "all" else (algorithm,)
+    expected = checked_seal_id(expect) if expect is not None else None
+    check_signature = _signature_check(public_key) if public_key is not None else _inform_of_signature
     with unwrapped(path) as wrapped:
         inspection = Inspection(Run.open(wrapped.folder))
         _list_files(inspection)
@@ -66,11 +79,14 @@ def verify(
         _compare_lists(inspection)
         _check_bytes(inspection, algorithms, on_bytes)
         agreement.check(inspection)
+        if expected is not None:
+            check_expected(inspection, expected)
+        check_signature(inspection)
         if deep:
             check_tensors(inspection)
         if secrets:
             _check_secrets(inspection)
-        report = _report(inspection, algorithms)
+        report = _report(inspection, algorithms, expected)
         return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
 
 
@@ -123,19 +139,37 @@ def _report_of_all(
     )
 
 
-def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport:
+def _signature_check(public_key: str | os.PathLike[str]) -> Callable[[Inspection], None]:
+    from archiver.archive.signature import check_signature, load_public_key  # what few ask for is imported for them
+
+    key = load_public_key(public_key)
+    return lambda inspection: check_signature(inspection, key)
+
+
+def _inform_of_signature(inspection: Inspection) -> None:
+    if inspection.signature_bytes is None:
+        return
+    what = "a signature is there and was not checked (--signature --public-key KEY checks it)"
+    if inspection.seal_id is None:
+        what = "a signature is there, and no seal that it could be over"
+    inspection.inform("signature", layout.SIGNATURE.pattern, what)
+
+
+def _report(inspection: Inspection, algorithms: tuple[str, ...], expected: str | None) -> VerifyReport:
     run = inspection.run
     return VerifyReport(
         path=str(run.path),
         name=run.name,
         status=_status(run),
-        seal_id=run.seal_id if layout.MANIFEST_BLAKE3.pattern in inspection.sizes else None,
+        seal_id=inspection.seal_id,
         algorithms=algorithms,
         files_checked=len(inspection.sizes),
         bytes_checked=sum(inspection.sizes.values()),
         findings=tuple(inspection.findings),
         information=tuple(inspection.information),
         tensors_checked=inspection.tensors_checked,
+        expected_seal_id=expected,
+        signed_by=inspection.signed_by,
     )
 
 
@@ -150,25 +184,55 @@ def _list_files(inspection: Inspection) -> None:
     folders: set[str] = set()
     try:
         with opened_folder(inspection.run.path) as root:
-            for entry in walk(root):
+            for entry in walk(root, lambda path, error: _unlistable(inspection, path, error)):
                 _list_one(inspection, entry, folders)
     except ArchiverError as error:
         inspection.find("unreadable", "", f"its files cannot be listed: {error}")
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
-        used = {parent for path in inspection.sizes for parent in _parents(path)}
+        used = {parent for path in inspection.sizes for parent in _parents(path)} | inspection.unlistable
         for folder in sorted(folders - used):
-            inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+            _unlisted_folder(inspection, folder)
+
+
+def _unlisted_folder(inspection: Inspection, folder: str) -> None:
+    left = left_behind(folder)
+    if left is None:
+        inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
+    elif ("unlisted", left.path) not in inspection.reported:
+        inspection.find("unlisted", left.path, f"is not known to any manifest: {left.who}", "left_behind")
+
+
+def _unlistable(inspection: Inspection, folder: str, error: OSError) -> None:
+    inspection.unlistable.add(folder)
+    explanation = explain_refusal(inspection, folder, error)
+    message = explanation.message if explanation else f"cannot be listed: {error.strerror or error}"
+    inspection.find("unreadable", folder, message, explanation.cause if explanation else None)
 
 
 def _list_one(inspection: Inspection, entry: Entry, folders: set[str]) -> None:
     if entry.kind == "folder":
         folders.add(entry.path)
+    elif entry.kind == "file" and entry.path == layout.SIGNATURE.pattern:
+        _list_signature(inspection, entry.size_bytes)
     elif entry.kind == "file":
         inspection.sizes[entry.path] = entry.size_bytes
+        inspection.newest_ns = max(inspection.newest_ns, entry.modified_ns)
         if entry.link_count > 1:
             inspection.inform("hard_link", entry.path, f"has {entry.link_count} hard links")
     else:
-        inspection.find("not_a_regular_file", entry.path, f"is a {entry.kind}; it was not followed")
+        explanation = explain_link(inspection, entry.path) if entry.kind == "symlink" else None
+        message = explanation.message if explanation else f"is a {entry.kind}"
+        cause = explanation.cause if explanation else None
+        inspection.find("not_a_regular_file", entry.path, f"{message}; it was not followed", cause)
+
+
+def _list_signature(inspection: Inspection, size: int) -> None:
+    """No manifest lists it, and so it is not among the files that are compared with them."""
+    if size > MAXIMAL_SIGNATURE_BYTES:
+        message = f"received {size} bytes; expected a signature of at most {MAXIMAL_SIGNATURE_BYTES}"
+        inspection.find("signature", layout.SIGNATURE.pattern, message)
+    else:
+        inspection.signature_bytes = size
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -215,7 +279,16 @@ def _read_manifests(inspection: Inspection) -> None:
         data = _read(inspection, name)
         if data is None:
             continue
+        if name == seal:
+            inspection.seal_id = sha256_of(data)
         inspection.listed[algorithm], faults = manifests.parse_manifest(data, algorithm)
+        conversion = undone_manifest(data, algorithm)
+        if conversion is not None:
+            inspection.undone[name] = conversion.original
+            inspection.listed[algorithm], faults = manifests.parse_manifest(conversion.original, algorithm)
+            if name == seal:
+                inspection.seal_id = sha256_of(conversion.original)
+            inspection.find("manifest", name, f"{conversion.what}; each line is whole without it", conversion.cause)
         for fault in faults:
             inspection.find("manifest", f"{name}:{fault.line}", fault.reason)
 
@@ -224,8 +297,16 @@ def _read(inspection: Inspection, name: str) -> bytes | None:
     try:
         return read_below(inspection.run.path, name, MAXIMAL_MANIFEST_BYTES)
     except (OSError, ArchiverError) as error:
-        inspection.find("unreadable", name, str(error))
+        _unreadable(inspection, name, error)
         return None
+
+
+def _unreadable(inspection: Inspection, path: str, error: Exception) -> None:
+    if ("unreadable", path) in inspection.reported:
+        return
+    explanation = explain_refusal(inspection, path, error)
+    message = explanation.message if explanation else str(error)
+    inspection.find("unreadable", path, message, explanation.cause if explanation else None)
 
 
 def _compare_lists(inspection: Inspection) -> None:
@@ -233,6 +314,7 @@ def _compare_lists(inspection: Inspection) -> None:
     if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
         return
     order = list(MANIFEST_NAMES)
+    _find_elsewhere(inspection)
     for position, (algorithm, listed) in enumerate(reversed(inspection.listed.items())):
         name = MANIFEST_NAMES[algorithm]
         later = {MANIFEST_NAMES[each] for each in order[order.index(algorithm) :]}
@@ -249,13 +331,32 @@ def _check_listed_path(inspection: Inspection, manifest: str, path: str) -> None
     except ValueError as error:
         inspection.find("unsafe_path", f"{manifest}", f"names {path!r}: {error}")
         return
-    if path not in inspection.sizes and ("missing", path) not in inspection.reported:
-        inspection.find("missing", path, f"is listed in {manifest} and not there")
+    if path == layout.SIGNATURE.pattern:
+        inspection.find("manifest", manifest, f"lists {path}, which no manifest may list")
+    elif path not in inspection.sizes and not inspection.is_explained(path):
+        explanation = explain_absence(inspection, path)
+        message = explanation.message if explanation else f"is listed in {manifest} and not there"
+        inspection.find("missing", path, message, explanation.cause if explanation else None)
+
+
+def _find_elsewhere(inspection: Inspection) -> None:
+    """One finding for a file that is missing under its name and there under another."""
+    listed = next(reversed(inspection.listed.values()), {})
+    missing = [path for path in listed if path not in inspection.sizes and not inspection.is_below_unlistable(path)]
+    unlisted = set(inspection.sizes) - set(listed) - {layout.MANIFEST_BLAKE3.pattern}
+    for path, elsewhere in find_elsewhere(inspection, missing, unlisted).items():
+        inspection.find("missing", path, elsewhere.message, elsewhere.cause)
+        inspection.elsewhere.add(elsewhere.path)
 
 
 def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) -> None:
-    if first or ("unlisted", path) not in inspection.reported:
+    if path in inspection.elsewhere or (not first and ("unlisted", path) in inspection.reported):
+        return
+    left = left_behind(path, inspection.listed_names)
+    if left is None:
         inspection.find("unlisted", path, f"is not listed in {manifest}")
+    elif ("unlisted", left.path) not in inspection.reported:
+        inspection.find("unlisted", left.path, f"is not listed in {manifest}: {left.who}", "left_behind")
 
 
 def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
@@ -293,11 +394,21 @@ def _compare_digests(
     inspection: Inspection, path: str, expected: dict[str, str], found: dict[str, str] | Exception
 ) -> None:
     if isinstance(found, Exception):
-        inspection.find("unreadable", path, str(found))
+        _unreadable(inspection, path, found)
         inspection.damaged.add(path)
         return
     differing = [algorithm for algorithm, digest in expected.items() if found[algorithm] != digest]
     if differing:
-        size = inspection.sizes[path]
-        inspection.find("changed", path, f"its {', '.join(differing)} is not the recorded one ({size} bytes now)")
         inspection.damaged.add(path)
+        _changed(inspection, path, differing, expected)
+
+
+def _changed(inspection: Inspection, path: str, differing: list[str], expected: dict[str, str]) -> None:
+    was_converted = path in inspection.undone
+    explanation = explain_change(inspection, path, expected)
+    if explanation is not None and was_converted:
+        return  # a manifest, of which that was said when it was read
+    size, before = inspection.sizes[path], inspection.recorded_bytes(path)
+    sizes = f"{size} bytes now" if before in (None, size) else f"{size} bytes now, {before} then"
+    message = explanation.message if explanation else f"its {', '.join(differing)} is not the recorded one ({sizes})"
+    inspection.find("changed", path, message, explanation.cause if explanation else None)

@@ -14,6 +14,8 @@ from archiver.version import __version__
 
 COMMANDS = {
     "verify": "Check that archives are whole.",
+    "seal-id": "Print the seal id, to be written down elsewhere.",
+    "sign": "Sign a sealed archive with a private key.",
     "show": "Show a run on one screen.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",
@@ -35,7 +37,10 @@ INTERRUPTED_EXIT_CODE = 130
 
 
 class LazyGroup(click.Group):
-    """Imports `archiver.cli.<name>` for the command that is run, so that `archiver --help` is quick."""
+    """Imports `archiver.cli.<name>` for the command that is run, so that `archiver --help` is quick.
+
+    A hyphen in a name is an underscore in its module's.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names of the commands."""
@@ -45,7 +50,7 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"archiver.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"archiver.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,9 +28,22 @@ MAXIMAL_ALIKE = 3
     help="Which digests to check the bytes against.",
 )
 @click.option("--deep", is_flag=True, help="Also compare every tensor in every model file with its recorded digest.")
+@click.option("--expect", metavar="ID", help="The seal id that was written down elsewhere; for one RUN.")
+@click.option("--signature", is_flag=True, help="Also check the signature (model.sig); needs --public-key.")
+@click.option("--public-key", type=click.Path(path_type=Path), help="File with the signer's public key, in PEM.")
 @click.option("--secrets", is_flag=True, help="Also search everything that holds text for tokens and passwords.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, secrets: bool, form: str) -> int:
+def command(
+    *,
+    paths: tuple[Path, ...],
+    algorithm: HashChoice,
+    deep: bool,
+    expect: str | None,
+    signature: bool,
+    public_key: Path | None,
+    secrets: bool,
+    form: str,
+) -> int:
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
     RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
@@ -42,6 +55,7 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, secrets:
       archiver verify runs/digits_cnn_base_models
       archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
+      archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
     """
     from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
@@ -49,14 +63,20 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, secrets:
     from archiver.errors import ArchiverError
     from archiver.progress import DelayedBar
 
+    if signature != (public_key is not None):
+        raise click.UsageError("--signature and --public-key go together: a signature says nothing without the key")
     archives = [found for path in paths for found in find_archives(path) or [path]]
+    if expect is not None and len(archives) != 1:
+        raise click.UsageError(f"--expect is the seal id of one archive; received {len(archives)}")
     reports: list[VerifyReport] = []
     errors: list[ArchiverError] = []
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
+    options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "secrets": secrets}
+    options |= {"expect": expect, "public_key": public_key}
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
-                reports.append(verify(path, algorithm=algorithm, deep=deep, secrets=secrets, on_bytes=bar.advance))
+                reports.append(verify(path, on_bytes=bar.advance, **options))
             except ArchiverError as error:
                 errors.append(error)
     click.echo(
@@ -95,7 +115,11 @@ def _as_text(report: VerifyReport) -> str:
     head = f"{report.path}: {'whole' if report.is_whole else f'{len(report.findings)} finding(s)'}"
     lines = [head, f"  status: {report.status}", f"  {report.checked()}"]
     if report.seal_id:
-        lines.append(f"  seal id: {report.seal_id}")
+        is_expected = ", as expected" if report.seal_id == report.expected_seal_id else ""
+        lines.append(f"  seal id: {report.seal_id}{is_expected}")
+    if report.signed_by:
+        lines.append(f"  signed with the key {report.signed_by}")
+    lines += [f"  in short: {line}" for line in report.causes()]
     lines += [f"  FINDING {finding.describe()}" for finding in report.findings]
     lines += [f"  note: {text}" for text in _notes(report.information)]
     return "\n".join(map(printable, lines))

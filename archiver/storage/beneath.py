@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -127,7 +127,7 @@ def open_beneath(root: int, path: str) -> int:
     descriptor = root
     try:
         for folder in folders:
-            below = _open_folder(descriptor, folder, path)
+            below = _step(descriptor, folder, path)
             if descriptor != root:
                 os.close(descriptor)
             descriptor = below
@@ -139,7 +139,7 @@ def open_beneath(root: int, path: str) -> int:
             os.close(descriptor)
 
 
-def _open_folder(parent: int, name: str, path: str) -> int:
+def _step(parent: int, name: str, path: str) -> int:
     try:
         return os.open(name.encode(), _OPEN_FOLDER, dir_fd=parent)
     except OSError:
@@ -172,22 +172,35 @@ def _kind(status: os.stat_result) -> Kind:
     return _KINDS.get(stat.S_IFMT(status.st_mode), "device")
 
 
-def walk(root: int) -> Iterator[Entry]:
+OnUnlistable = Callable[[str, OSError], None]
+
+
+def walk(root: int, on_unlistable: OnUnlistable | None = None) -> Iterator[Entry]:
     """Everything below the folder `root` (a descriptor), folders included, sorted by the bytes of the paths.
 
     What disappears meanwhile is left out. Links are listed, never followed.
+
+    Args:
+        root: a descriptor.
+        on_unlistable: is told of a folder below `root` that cannot be opened, and the walk goes on beside it.
 
     Raises:
         UnsafeFileError: more than `MAXIMAL_ENTRIES` entries, or folders nested deeper than `MAXIMAL_DEPTH`.
         StorageError: a folder cannot be read.
     """
-    yield from _walk(root, b"", 1, [0])
+    yield from _walk(root, b"", 1, _Walking([0], on_unlistable))
 
 
-def _walk(folder: int, prefix: bytes, depth: int, counter: list[int]) -> Iterator[Entry]:
+@dataclass(frozen=True)
+class _Walking:
+    counter: list[int]
+    on_unlistable: OnUnlistable | None
+
+
+def _walk(folder: int, prefix: bytes, depth: int, walking: _Walking) -> Iterator[Entry]:
     # A folder stands twice: its own name yields it, and with a slash behind, where the contents sort to, goes down.
     steps: list[tuple[bytes, os.stat_result | None]] = []
-    for name, status in _scan(folder, prefix, counter):
+    for name, status in _scan(folder, prefix, walking.counter):
         steps.append((name, status))
         if stat.S_ISDIR(status.st_mode):
             steps.append((name + b"/", None))
@@ -195,25 +208,38 @@ def _walk(folder: int, prefix: bytes, depth: int, counter: list[int]) -> Iterato
         if found is not None:
             yield _entry(prefix + name, found)
         else:
-            yield from _walk_below(folder, prefix, name, depth, counter)
+            yield from _walk_below(folder, prefix, name, depth, walking)
 
 
-def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, counter: list[int]) -> Iterator[Entry]:
+def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, walking: _Walking) -> Iterator[Entry]:
     if depth >= MAXIMAL_DEPTH:
         raise UnsafeFileError(
             f"{_text(prefix + name)[:200]!r}: folders are nested too deep. Received more than {depth} levels. "
             f"Expected at most {MAXIMAL_DEPTH}."
         )
     try:
-        inner = os.open(name[:-1], _OPEN_FOLDER, dir_fd=folder)
+        inner = _open_folder(folder, name[:-1])
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unlistable(prefix + name, error) from error
+        if walking.on_unlistable is None:
+            raise _unlistable(prefix + name, error) from error
+        walking.on_unlistable(_text(prefix + name[:-1]), error)
+        return
     try:
-        yield from _walk(inner, prefix + name, depth + 1, counter)
+        yield from _walk(inner, prefix + name, depth + 1, walking)
     finally:
         os.close(inner)
+
+
+def _open_folder(parent: int, name: bytes) -> int:
+    descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    try:
+        os.stat(b".", dir_fd=descriptor)  # names alone can be listed of a folder that may not be entered
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _scan(folder: int, prefix: bytes, counter: list[int]) -> Iterator[tuple[bytes, os.stat_result]]:
