@@ -37,7 +37,8 @@ def verify(
         algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all". The manifests are
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
-        deep: also compare every tensor inside every model file with its recorded digest.
+        deep: also compare every tensor inside every model file with its recorded digest. Of a model file whose bytes
+            were changed, the tensors are always compared.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
 
     Returns:
@@ -56,8 +57,8 @@ def verify(
     _compare_lists(inspection)
     _check_bytes(inspection, algorithms, on_bytes)
     agreement.check(inspection)
-    if deep:
-        check_tensors(inspection)
+    if deep or inspection.damaged:
+        check_tensors(inspection, deep=deep)
     return _report(inspection, algorithms)
 
 

@@ -62,6 +62,21 @@ class Hdf5Tensors:
                 digest.update(data)
         return digest.hexdigest()
 
+    def place(self, location: str) -> int | None:
+        """Where in the file the bytes of a tensor begin that lie in one piece, little-endian; None for any other.
+
+        Raises:
+            DamagedFileError: there is no such tensor.
+        """
+        entry = find_tensor(self.entries, self._where, location)
+        found = self._datasets[location]
+        is_plain = found.layout.chunk is None and found.layout.inline is None and not found.big_endian
+        return found.layout.address if is_plain and entry.size_bytes else None
+
+    def objects(self) -> list[tuple[str, int]]:
+        """Path and address of every group and tensor but the root, by address: as they were made, nearly always."""
+        return sorted(((path, address) for address, path in self._seen.items() if path), key=lambda found: found[1])
+
     def packed_chunks(self, location: str) -> Iterator[bytes]:
         """The chunks of a tensor of one chunk per entry of its first axis, in order, as they lie in the file.
 

@@ -42,6 +42,13 @@ class Tensors(Protocol):
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
 
+    def content(self, location: str) -> bytes:
+        """All bytes of a tensor, little-endian and in C order.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+
 
 @contextlib.contextmanager
 def open_tensors(source: Path | str | BinaryIO, file_format: str, *, where: str | None = None) -> Iterator[Tensors]:
