@@ -14,6 +14,7 @@ from archiver.version import __version__
 
 COMMANDS = {
     "verify": "Check that archives are whole.",
+    "repair": "Make a damaged archive whole again, in a new folder.",
     "show": "Show a run on one screen.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",

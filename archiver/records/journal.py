@@ -33,6 +33,7 @@ EventName = Literal[
     "step_failed",
     "warning",
     "journal_mended",
+    "repaired",
     "unsealed",
     "sealed",
 ]
