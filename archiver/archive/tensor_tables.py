@@ -145,7 +145,9 @@ def digest_at(tensors: Tensors, table: WeightsTable, name: str) -> str | None:
             return None
         header = {"index": variable.index, "dtype": variable.dtype, "shape": list(variable.shape)}
         encoded = canonical_json(header)
-        digest.update(struct.pack("<Q", len(encoded)) + encoded + tensors.content(variable.locations[name]))
+        digest.update(struct.pack("<Q", len(encoded)) + encoded)
+        for data in tensors.blocks(variable.locations[name]):
+            digest.update(data)
     return digest.hexdigest()
 
 

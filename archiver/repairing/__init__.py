@@ -5,10 +5,10 @@
 - `bits`, `plain`, `documents`: proposals for files of any kind, for texts, for records that follow from others.
 - `tensors`, `hdf5_files`, `legacy`, `zip_files`, `keras_writing`: proposals for model files, from each other.
 - `rebuilding`: model files of the recorded tensors where their bytes cannot be had again.
-- `repair`: all of it, in order.
+- `making_whole`: all of it, in order.
 """
 
+from archiver.repairing.making_whole import repair
 from archiver.repairing.outcomes import Outcome, RepairReport
-from archiver.repairing.repair import repair
 
 __all__ = ["Outcome", "RepairReport", "repair"]

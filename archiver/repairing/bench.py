@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.tensor_tables import TensorRecords
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, UnsafeFileError
 from archiver.repairing.outcomes import Outcome
 from archiver.repairing.seals import Digests, Seals
 from archiver.storage import files
@@ -23,9 +24,6 @@ from archiver.storage.reading import open_below
 Candidate = tuple[str, Callable[[Path], None]]
 """How a file could be had again, and what writes it."""
 
-ATTEMPT = f"{files.TEMPORARY_PREFIX}attempt"
-"""Where a candidate is written; the suffix of the file follows."""
-
 
 @dataclass
 class Bench:
@@ -35,6 +33,8 @@ class Bench:
     run: Run
     """The copy."""
     seals: Seals
+    scratch: Path
+    """A folder beside the copy, for what is tried."""
     entries: dict[str, Entry]
     """What lies in the damaged archive, but folders."""
     digests: dict[str, Digests] = field(default_factory=dict)
@@ -42,6 +42,8 @@ class Bench:
     elsewhere: dict[str, Digests] = field(default_factory=dict)
     """Of the files of the damaged archive that are not copied."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    memory: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What was found out about a file, by its name and SHA-256."""
     _records: TensorRecords | None = None
 
     def path(self, name: str) -> Path:
@@ -87,7 +89,11 @@ class Bench:
         hashers = {algorithm: hasher(algorithm) for algorithm in ALGORITHMS}
         os.makedirs(self.path(name).parent, exist_ok=True)
         with open_below(self.source.path, name) as file, self.path(name).open("wb", buffering=0) as target:
-            while data := file.read(BLOCK_BYTES):
+            left = self.entries[name].size_bytes
+            while data := file.read(min(BLOCK_BYTES, left + 1)):
+                left -= len(data)
+                if left < 0:
+                    raise UnsafeFileError(f"{name} grows while it is read")
                 files.write_all(target.fileno(), data)
                 for each in hashers.values():
                     each.update(data)
@@ -105,7 +111,7 @@ class Bench:
     @contextlib.contextmanager
     def attempt(self, name: str, write: Callable[[Path], None]) -> Iterator[tuple[Path, Digests] | None]:
         """What a candidate writes and its digests; None where it cannot. It is gone afterwards, unless it was taken."""
-        target = self.run.path / f"{ATTEMPT}{Path(name).suffix}"
+        target = self.scratch / f"attempt{Path(name).suffix}"
         try:
             with contextlib.suppress(ArchiverError), reading(name, "what it is made from"):
                 write(target)

@@ -25,7 +25,7 @@ from archiver.sealing import describe
 from archiver.storage import files
 from archiver.storage.journal import JOURNAL_NAME
 
-VIEW = f"{files.TEMPORARY_PREFIX}view"
+VIEW = "view"
 _FILES = b'\n  "files": {\n'
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ def _report(bench: Bench) -> dict[str, bytes]:
     """The report as sealing makes it: before the journal's last line and the manifests are there."""
     written = {layout.README.pattern, layout.README_HTML.pattern, layout.METADATA.path(bench.run.name)}
     listed = [path for path in bench.seals.paths() if path not in written]
-    view = Run(bench.run.path / VIEW / bench.source.path.resolve().name, bench.run.name)
+    view = Run(bench.scratch / VIEW / bench.source.path.resolve().name, bench.run.name)
     try:
         for path in listed:
             os.makedirs((view.path / path).parent, exist_ok=True)
@@ -90,7 +90,7 @@ def _report(bench: Bench) -> dict[str, bytes]:
         (view.path / JOURNAL_NAME).write_bytes(b"".join(journal[:-1]))
         report = render(view, read_records(view), ReportOptions())
     finally:
-        files.remove(bench.run.path / VIEW)
+        files.remove(bench.scratch / VIEW)
     lines = [
         InventoryLine(path, bench.path(path).stat().st_size, _md5(bench, path), describe(bench.run, path))
         for path in sorted(listed)

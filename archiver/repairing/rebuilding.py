@@ -44,7 +44,7 @@ def rebuild(bench: Bench, name: str) -> str | None:
         made.append(makers[table.form](bench, pool, table, target))
         _check(target, table)
 
-    target = bench.run.path / f"{INNER}-rebuilt{Path(name).suffix}"
+    target = bench.scratch / f"{INNER}-rebuilt{Path(name).suffix}"
     try:
         write(target)
     except ArchiverError as error:
@@ -156,7 +156,7 @@ def _keras(bench: Bench, pool: Pool, table: TensorTable, target: Path) -> str:
     if not path.is_file():
         raise DamagedFileError("its configuration is lost with it, and no other file holds it as it was")
     how, parts, twin = _parts(bench, pool, table)
-    inner = bench.run.path / f"{INNER}-weights.h5"
+    inner = bench.scratch / f"{INNER}-weights.h5"
     try:
         write_weights(inner, parts, _content(pool, table, twin), in_memory=True)
         with path.open("rb") as file, target.open("wb") as out:

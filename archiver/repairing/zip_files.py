@@ -13,7 +13,7 @@ import numpy as np
 
 from archiver.archive.tensor_tables import RecordedTensor, TensorTable
 from archiver.errors import ArchiverError
-from archiver.repairing.bench import ATTEMPT, Bench, Candidate
+from archiver.repairing.bench import Bench, Candidate
 from archiver.repairing.hdf5_files import Damaged
 from archiver.repairing.hdf5_files import proposals as hdf5_proposals
 from archiver.repairing.tensors import Pool
@@ -32,7 +32,7 @@ from archiver.storage.zip_mending import (
     write_zip,
 )
 
-INNER = f"{ATTEMPT}-inner"
+INNER = "inner"
 MAXIMAL_CHANGES = 64
 """Proposals of a CRC that are tried."""
 MAXIMAL_MEMBER_BYTES = 1 << 30
@@ -133,7 +133,7 @@ def _with_weights(
     bench: Bench, pool: Pool, name: str, members: list[Member], contents: Contents
 ) -> Iterator[Candidate]:
     """The weights inside `.keras`, had again like a file of their own."""
-    inner = bench.run.path / f"{INNER}.h5"
+    inner = bench.scratch / f"{INNER}.h5"
     member = next(each for each in members if each.name == WEIGHTS_MEMBER.encode())
     try:
         with inner.open("wb") as out, contextlib.suppress(ArchiverError):
@@ -146,7 +146,7 @@ def _with_weights(
 
 def _writing_weights(bench: Bench, write: Any, members: list[Member], contents: Contents) -> Any:
     def write_all(target: Path) -> None:
-        made = bench.run.path / f"{INNER}-made.h5"
+        made = bench.scratch / f"{INNER}-made.h5"
         try:
             write(made)
             _writing(members, contents | {WEIGHTS_MEMBER.encode(): from_file(made)})(target)

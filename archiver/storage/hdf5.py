@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_growth, find_tensor, reading
+from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_content, check_growth, find_tensor, reading
 from archiver.storage.hdf5_chunks import Index, bands, read_index, require_few, stored_bytes
 from archiver.storage.hdf5_format import LAYOUT, Source, links, read_header, root_address
 from archiver.storage.hdf5_types import Dataset, dataset, unknown
@@ -97,11 +97,22 @@ class Hdf5Tensors:
         """All bytes of a tensor, little-endian and in C order.
 
         Raises:
+            UnsafeFileError: it is far larger than the file, or than what memory is for.
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+        entry = find_tensor(self.entries, self._where, location)
+        check_content(self._where, location, entry, self._source.length)
+        return b"".join(map(bytes, self.blocks(location)))
+
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """The bytes of a tensor, little-endian and in C order; each block is valid until the next.
+
+        Raises:
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
         find_tensor(self.entries, self._where, location)
         with reading(self._where, f"tensor {location!r}"):
-            return b"".join(map(bytes, self._contents(location)))
+            yield from self._contents(location)
 
     def _survey(self, root: int) -> None:
         pending = [("", root, 0)]

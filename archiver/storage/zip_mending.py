@@ -109,7 +109,8 @@ def _central(data: bytes, position: int) -> tuple[Member, int]:
 
 def descriptions(file: BinaryIO) -> list[list[Member]]:
     """Every way to read the members, the likeliest first: the list at the end, found by its record or behind the last
-    member, and the headers in front, with what only the list has taken from there or from its other members."""
+    member, and the headers in front, with what only the list has taken from there or from its other members. A way by
+    which members are longer than the file is none."""
     front = described_in_front(file)
     behind = front[-1].start + front[-1].stored_bytes if front else 0
     found = [described_at_the_end(file), described_at_the_end(file, behind) if front else []]
@@ -126,7 +127,9 @@ def descriptions(file: BinaryIO) -> list[list[Member]]:
                 replace(one, made_by=two.made_by, internal=two.internal, external=two.external) for one, two in pairs
             ])  # fmt: skip
         readings.append(_merged(front, listed))
-    return list({tuple(reading): reading for reading in readings if reading}.values())
+    length = length_of(file)
+    plain = [reading for reading in readings if reading and sum(member.stored_bytes for member in reading) <= length]
+    return list({tuple(reading): reading for reading in plain}.values())
 
 
 def _merged(front: Sequence[Member], listed: Sequence[Member]) -> list[Member]:

@@ -27,6 +27,7 @@ from archiver.storage.guards import reading
 from archiver.storage.journal import Journal
 from archiver.storage.manifests import MANIFEST_NAMES
 
+COPY = "new"
 ROUNDS = 4
 """What is restored can help to restore other files, so often."""
 
@@ -60,7 +61,8 @@ def repair(path: str | os.PathLike[str], output: str | os.PathLike[str]) -> Repa
         files.require_room(target, sum(entry.size_bytes for entry in entries.values()))
         with files.explained("create", temporary):
             os.mkdir(temporary)
-        bench = Bench(run, Run(temporary, run.name), seals, entries)
+            os.mkdir(temporary / COPY)
+        bench = Bench(run, Run(temporary / COPY, run.name), seals, temporary, entries)
         return _repair(bench, target)
     finally:
         files.remove(temporary)
