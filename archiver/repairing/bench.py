@@ -39,8 +39,8 @@ class Bench:
     """What lies in the damaged archive, but folders."""
     digests: dict[str, Digests] = field(default_factory=dict)
     """Of each file of the copy, as it is now."""
-    elsewhere: dict[str, Digests] = field(default_factory=dict)
-    """Of the files of the damaged archive that are not copied."""
+    found: dict[str, Digests] = field(default_factory=dict)
+    """Of the files of the damaged archive, listed or not."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     memory: dict[tuple[str, str], Any] = field(default_factory=dict)
     """What was found out about a file, by its name and SHA-256."""
@@ -80,10 +80,10 @@ class Bench:
                 continue
             if name in listed:
                 with contextlib.suppress(ArchiverError, OSError):
-                    self.digests[name] = self._copy(name)
+                    self.found[name] = self.digests[name] = self._copy(name)
             elif name not in layout_manifests():
                 with contextlib.suppress(ArchiverError, OSError), open_below(self.source.path, name) as file:
-                    self.elsewhere[name] = file_digests(file, ALGORITHMS)
+                    self.found[name] = file_digests(file, ALGORITHMS)
 
     def _copy(self, name: str) -> Digests:
         hashers = {algorithm: hasher(algorithm) for algorithm in ALGORITHMS}

@@ -82,7 +82,7 @@ def _report(bench: Bench) -> dict[str, bytes]:
     listed = [path for path in bench.seals.paths() if path not in written]
     view = Run(bench.scratch / VIEW / bench.source.path.resolve().name, bench.run.name)
     try:
-        for path in listed:
+        for path in filter(bench.is_sound, listed):
             os.makedirs((view.path / path).parent, exist_ok=True)
             os.link(bench.path(path), view.path / path)
         journal = bench.path(JOURNAL_NAME).read_bytes().splitlines(keepends=True)
@@ -91,12 +91,12 @@ def _report(bench: Bench) -> dict[str, bytes]:
         report = render(view, read_records(view), ReportOptions())
     finally:
         files.remove(bench.scratch / VIEW)
-    lines = [
-        InventoryLine(path, bench.path(path).stat().st_size, _md5(bench, path), describe(bench.run, path))
-        for path in sorted(listed)
-    ]
+    lines = [InventoryLine(path, *_size_and_md5(bench, path), describe(bench.run, path)) for path in sorted(listed)]
     return {path: text.encode() for path, text in report.filled(lines).items()}
 
 
-def _md5(bench: Bench, path: str) -> str:
-    return bench.digests[path]["md5"] if bench.is_sound(path) else bench.seals.expected(path)["md5"]
+def _size_and_md5(bench: Bench, path: str) -> tuple[int, str]:
+    """As the file is, or as the metadata say of one that is damaged."""
+    if bench.is_sound(path):
+        return bench.path(path).stat().st_size, bench.digests[path]["md5"]
+    return bench.seals.recorded[path]

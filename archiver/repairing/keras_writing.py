@@ -56,7 +56,7 @@ def write_weights(target: Path, parts: Iterable[Part], content: Callable[[Part],
         for part in parts:
             if part.entry is None:
                 folder, _, _ = part.path.rpartition("/")
-                made = (file.require_group(folder) if folder else file).create_group(VARIABLES)
+                made = (file.require_group(folder) if folder else file).require_group(VARIABLES)
                 _set_attributes(made, part.attributes)
             else:
                 file[part.path] = array_of(part.entry, content(part))

@@ -205,7 +205,7 @@ def _restore_manifests(bench: Bench) -> str | None:
     """
     seals = bench.seals
     made = seals.made_anew({name: bench.digests[name] for name in seals.paths() if bench.is_sound(name)})
-    is_confirmed = seals.confirms(made)
+    is_confirmed = seals.confirms(made, all_sound=not bench.broken())
     same = [MANIFEST_NAMES[each] for each, data in made.items() if seals.raw.get(each) == data]
     for algorithm, name in MANIFEST_NAMES.items():
         data = made[algorithm] if is_confirmed else seals.raw.get(algorithm)
@@ -215,8 +215,8 @@ def _restore_manifests(bench: Bench) -> str | None:
             before = sha256_of(seals.raw[algorithm]) if algorithm in seals.raw else None
             how = f"made anew from the digests of the files; {' and '.join(same)} confirms it"
             bench.outcomes[name] = Outcome(name, "restored", how, before, sha256_of(made[algorithm]))
-        elif not is_confirmed and (len(made) == len(MANIFEST_NAMES) or algorithm not in seals.raw):
-            how = "none of the manifests found agrees with the files, so that it cannot be told what was sealed"
+        elif not is_confirmed and (data is None or data != made.get(algorithm, data)):
+            how = "too few manifests agree with each other and the files to tell what stood in it"
             bench.outcomes[name] = Outcome(name, "not_repaired", how)
     return sha256_of(made["blake3"]) if is_confirmed else None
 

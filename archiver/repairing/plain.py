@@ -18,13 +18,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def from_elsewhere(bench: Bench, name: str) -> Iterator[Candidate]:
-    """The same bytes under another name, in the copy or in the damaged archive."""
-    for other, digests in bench.digests.items():
+    """The same bytes under another name in the damaged archive, listed or not."""
+    for other, digests in bench.found.items():
         if other != name and bench.seals.proves(name, digests):
-            yield f"{other} has its bytes", partial(files.copy_file, bench.path(other))
-    for other, digests in bench.elsewhere.items():
-        if bench.seals.proves(name, digests):
-            yield f"{other!r}, which no manifest lists, has its bytes", partial(_copy, bench.source.path, other)
+            yield f"{other} has its bytes", partial(_copy, bench.source.path, other)
 
 
 def _copy(folder: Path, name: str, target: Path) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import re
+import zlib
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from archiver import layout
 from archiver.archive.tensor_tables import RecordedTensor, TensorTable
 from archiver.errors import ArchiverError
 from archiver.repairing.bench import Bench, Candidate
@@ -29,10 +35,15 @@ from archiver.storage.zip_mending import (
     copied,
     crc_of,
     descriptions,
+    dos_time,
     write_zip,
 )
 
 INNER = "inner"
+METADATA, CONFIG = b"metadata.json", b"config.json"
+MAXIMAL_CONFIG_BYTES = 64 << 20
+_SHARED = re.compile(r', "shared_object_id": \d+')
+SEARCHED_SECONDS = 600
 MAXIMAL_CHANGES = 64
 """Proposals of a CRC that are tried."""
 MAXIMAL_MEMBER_BYTES = 1 << 30
@@ -55,6 +66,8 @@ def proposals(bench: Bench, pool: Pool, name: str) -> Iterator[Candidate]:
             if table is not None and table.form == "npz":
                 yield from _with_arrays(pool, table, members, contents)
             yield from _with_one_byte(file, members, contents)
+            yield from _with_metadata(bench, members, contents)
+            yield from _with_config(bench, members, contents)
         for members, contents in readings:
             if any(member.name == WEIGHTS_MEMBER.encode() for member in members):
                 yield from _with_weights(bench, pool, name, members, contents)
@@ -127,6 +140,55 @@ def _changed(file: BinaryIO, member: Member, position: int, change: int) -> Cont
         target.write(data)
 
     return write
+
+
+def _with_metadata(bench: Bench, members: list[Member], contents: Contents) -> Iterator[Candidate]:
+    """What Keras says of itself in `.keras`: its version, and when it saved, which is near the time of the weights."""
+    named = {member.name: member for member in members}
+    metadata, weights, state = named.get(METADATA), named.get(WEIGHTS_MEMBER.encode()), bench.records.checkpoint
+    if metadata is None or weights is None or state is None:
+        return
+    written = datetime(*dos_time(weights))
+    for seconds in range(-SEARCHED_SECONDS, SEARCHED_SECONDS):
+        saved = (written + timedelta(seconds=seconds)).strftime("%Y-%m-%d@%H:%M:%S")
+        data = json.dumps({"keras_version": state.keras_version, "date_saved": saved}).encode()
+        if zlib.crc32(data) == metadata.crc:
+            made = _writing(members, contents | {METADATA: partial(_write, data)})
+            yield "its metadata.json made anew, its CRC telling the second", made
+
+
+def _with_config(bench: Bench, members: list[Member], contents: Contents) -> Iterator[Candidate]:
+    """The configuration in `.keras`, from the record that has it but for the numbers of shared objects."""
+    file = layout.MODEL_CONFIG
+    member = next((each for each in members if each.name == CONFIG), None)
+    if member is None or not bench.is_sound(file.path(bench.run.name)) or member.stored_bytes > MAXIMAL_CONFIG_BYTES:
+        return
+    damaged = io.BytesIO()
+    contents[CONFIG](damaged)
+    known = json.dumps(bench.run.read(file).config)
+    made = with_shared_numbers(known, damaged.getvalue().decode("latin-1")).encode()
+    if zlib.crc32(made) == member.crc:
+        yield (
+            f"its config.json made anew from {file.path(bench.run.name)}",
+            _writing(members, contents | {CONFIG: partial(_write, made)}),
+        )
+
+
+def with_shared_numbers(known: str, damaged: str) -> str:
+    """The known text, and where the damaged one has the number of a shared object, that."""
+    made: list[str] = []
+    position = 0
+    for character in known:
+        if damaged[position : position + 1] != character and (number := _SHARED.match(damaged, position)):
+            made.append(number[0])
+            position = number.end()
+        made.append(character)
+        position += 1
+    return "".join(made)
+
+
+def _write(data: bytes, target: BinaryIO) -> None:
+    target.write(data)
 
 
 def _with_weights(

@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import BinaryIO
 
 from archiver.errors import DamagedFileError
@@ -48,6 +49,12 @@ class Member:
     central_extra: bytes = b""
 
 
+def dos_time(member: Member) -> tuple[int, int, int, int, int, int]:
+    """Year, month, day, hour, minute and second of a member, to two seconds, of the zone in which it was written."""
+    date, time = member.date, member.time
+    return (date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, 2 * (time & 31)
+
+
 def described_in_front(file: BinaryIO) -> list[Member]:
     """The members by the headers in front of them, from the first on until one cannot be read."""
     found: list[Member] = []
@@ -77,7 +84,8 @@ def described_at_the_end(file: BinaryIO, begin: int | None = None) -> list[Membe
 
     Args:
         file: the zip file.
-        begin: where the list begins; None: where the last record of the file says.
+        begin: where the list begins; None: where the last record of the file says. Entries that are damaged are
+            passed over.
     """
     length = length_of(file)
     if begin is None:
@@ -88,7 +96,7 @@ def described_at_the_end(file: BinaryIO, begin: int | None = None) -> list[Membe
     data = _bytes_at(file, begin, min(MAXIMAL_DIRECTORY_BYTES, max(0, length - begin)))
     found: list[Member] = []
     position = 0
-    while data[position : position + 4] == _CENTRAL_MARK and len(data) - position >= _CENTRAL.size:
+    while (position := data.find(_CENTRAL_MARK, position)) >= 0 and len(data) - position >= _CENTRAL.size:
         member, position = _central(data, position)
         found.append(member)
     return found
@@ -110,7 +118,7 @@ def _central(data: bytes, position: int) -> tuple[Member, int]:
 def descriptions(file: BinaryIO) -> list[list[Member]]:
     """Every way to read the members, the likeliest first: the list at the end, found by its record or behind the last
     member, and the headers in front, with what only the list has taken from there or from its other members. A way by
-    which members are longer than the file is none."""
+    which members overlap is none."""
     front = described_in_front(file)
     behind = front[-1].start + front[-1].stored_bytes if front else 0
     found = [described_at_the_end(file), described_at_the_end(file, behind) if front else []]
@@ -127,9 +135,11 @@ def descriptions(file: BinaryIO) -> list[list[Member]]:
                 replace(one, made_by=two.made_by, internal=two.internal, external=two.external) for one, two in pairs
             ])  # fmt: skip
         readings.append(_merged(front, listed))
-    length = length_of(file)
-    plain = [reading for reading in readings if reading and sum(member.stored_bytes for member in reading) <= length]
-    return list({tuple(reading): reading for reading in plain}.values())
+    return list({tuple(reading): reading for reading in readings if reading and _are_apart(reading)}.values())
+
+
+def _are_apart(members: Sequence[Member]) -> bool:
+    return all(one.start + one.stored_bytes <= two.start for one, two in pairwise(members))
 
 
 def _merged(front: Sequence[Member], listed: Sequence[Member]) -> list[Member]:
