@@ -19,6 +19,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `archive`: an archive as an object: opening, reading typed, status, verifying, signing.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
+- `repairing`: a damaged archive made whole again, from what is left of it.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
 - `catalog`: the rebuildable database of many runs; beside it `export`: bags, zip files, Croissant, MLflow.
 - `cli`: the commands; each parses, calls one function, prints.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from archiver.archive.signing import sign
     from archiver.archive.verifying import verify
     from archiver.catalog import open_store
+    from archiver.repairing import repair
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
@@ -59,6 +61,7 @@ __all__ = [
     "fit",
     "layout",
     "open_store",
+    "repair",
     "seed",
     "sign",
     "verify",
@@ -72,6 +75,7 @@ _HOMES = {
     "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
     "open_store": "archiver.catalog",
+    "repair": "archiver.repairing",
     "seed": "archiver.training.seeding",
     "sign": "archiver.archive.signing",
     "verify": "archiver.archive.verifying",

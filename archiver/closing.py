@@ -109,7 +109,7 @@ def close_unfinished(
             f"{run.path}: {', '.join(changed[:5])}{' ...' if len(changed) > 5 else ''} changed after it was sealed, "  # noqa: PLR2004
             "as a manifest of that seal tells; somebody removed the rest of it. --force seals it as it is now."
         )
-    journal = Journal(run.path, part=_next_part(run))
+    journal = Journal(run.path, part=next_part(run))
     unseal(run, journal)
     if changed:
         journal.append(
@@ -164,7 +164,8 @@ def changed_since_manifest(run: Run) -> list[str]:
     return []
 
 
-def _next_part(run: Run) -> int:
+def next_part(run: Run) -> int:
+    """The number of the process that goes on with a run, in its journal."""
     return max((event.part for event in run.journal.read().events), default=0) + 1
 
 

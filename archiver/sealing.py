@@ -125,7 +125,7 @@ def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str |
     sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
     with files.explained("read the files of", run.path):
         digests = hash_files(run.path, sizes, ALGORITHMS)
-    lines = [InventoryLine(path, sizes[path], digests[path]["md5"], _describe(run, path)) for path in sorted(sizes)]
+    lines = [InventoryLine(path, sizes[path], digests[path]["md5"], describe(run, path)) for path in sorted(sizes)]
     for path, text in report.filled(lines).items():
         _add(run, path, text.encode(), sizes, digests)
     sealed = utc_now()
@@ -168,13 +168,14 @@ def _metadata(
         previous_seal_id=previous,
         total_bytes=sum(sizes.values()),
         files={
-            path: FilePart(size_bytes=sizes[path], md5=digests[path]["md5"], description=_describe(run, path))
+            path: FilePart(size_bytes=sizes[path], md5=digests[path]["md5"], description=describe(run, path))
             for path in sorted(sizes)
         },
     )
 
 
-def _describe(run: Run, path: str) -> str:
+def describe(run: Run, path: str) -> str:
+    """What a file is, as inventory and metadata say."""
     entry = layout.entry_for(path, run.name)
     return entry.description if entry else "not known to this version of the format"
 

@@ -5,97 +5,70 @@ Those in the model files and the checkpoint, and the predictions on the test dat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from archiver import layout
+from archiver.archive.diagnosis import Diagnosis
 from archiver.archive.inspection import Inspection
+from archiver.archive.tensor_tables import TensorRecords, TensorTable, tensor_tables
 from archiver.errors import ArchiverError
 from archiver.records.base import Unavailable
-from archiver.records.model import VariablePart, WeightsTable
-from archiver.records.results import TestArrayPart, TestResults
-from archiver.records.training import CheckpointState
+from archiver.records.results import TestResults
 from archiver.storage.reading import open_below
 from archiver.storage.tensors import Tensors, open_tensors
 
-CHECKPOINT_GROUPS = ("optimizer", "metrics", "model", "seed_generators")
+
+def check_tensors(inspection: Inspection, *, deep: bool) -> None:
+    """Compare the tensors of the files whose bytes were changed; with `deep`, of all files."""
+    records = TensorRecords.of(inspection.run)
+    tables = tensor_tables(inspection.run, records)
+    diagnosis = Diagnosis(inspection, records, tables)
+    for file in sorted(inspection.damaged):
+        diagnosis.explain(file)
+    if deep:
+        for file, table in tables.items():
+            if file not in inspection.damaged and _is_wanted(inspection, records, table):
+                _check_file(inspection, table)
+        _say_what_is_not_comparable(inspection, records)
 
 
-def check_tensors(inspection: Inspection) -> None:
-    """Compare the tensors of the export formats and of the checkpoint."""
-    run = inspection.run
-    try:
-        table = run.read_if_there(layout.WEIGHTS)
-        checkpoint = run.read_if_there(layout.CHECKPOINT_STATE)
-        results = run.read_if_there(layout.RESULTS)
-    except ArchiverError:
-        return  # reported with the records
-    if table is not None:
-        for name, part in table.formats.items():
-            if part.file is not None and part.file in inspection.sizes:
-                _check_format(inspection, table, name, part.file)
-    if checkpoint is not None:
-        _check_checkpoint(inspection, checkpoint)
-    if results is not None and isinstance(results.test, TestResults):
-        _check_predictions(inspection, results.test)
+def _is_wanted(inspection: Inspection, records: TensorRecords, table: TensorTable) -> bool:
+    if table.file in inspection.sizes:
+        return table.file != layout.PREDICTIONS.path(inspection.run.name) or _has_predictions(inspection, records)
+    if table.file == layout.CHECKPOINT_VARIABLES.path(inspection.run.name):
+        inspection.find("missing", table.file, "there is a checkpoint without its arrays")
+    elif table.file == layout.PREDICTIONS.path(inspection.run.name) and _has_predictions(inspection, records):
+        inspection.find("missing", table.file, "there are test results without their predictions")
+    return False
 
 
-def _check_format(inspection: Inspection, table: WeightsTable, name: str, file: str) -> None:
-    expected = {variable.locations[name]: variable for variable in table.variables if name in variable.locations}
-    _compare(inspection, file, name, expected)
-    for index, reason in table.formats[name].not_comparable.items():
-        position = int(index) if index.isdecimal() else -1
-        path = table.variables[position].path if 0 <= position < len(table.variables) else index
-        inspection.inform("not_comparable", file, f"{path}: {reason}")
-
-
-def _check_checkpoint(inspection: Inspection, state: CheckpointState) -> None:
-    file = layout.CHECKPOINT_VARIABLES.path(inspection.run.name)
-    if file not in inspection.sizes:
-        inspection.find("missing", file, "there is a checkpoint without its arrays")
-        return
-    expected: dict[str, VariablePart] = {}
-    for group in CHECKPOINT_GROUPS:
-        variables: Any = getattr(state, group)
-        expected |= {f"{group}/{variable.index}": variable for variable in variables}
-    _compare(inspection, file, "npz", expected)
-
-
-def _check_predictions(inspection: Inspection, test: TestResults) -> None:
-    """Predictions, targets and weights of the test data, where all samples are in the file."""
+def _has_predictions(inspection: Inspection, records: TensorRecords) -> bool:
+    test = records.results.test if records.results is not None else None
     file = layout.PREDICTIONS.path(inspection.run.name)
-    if isinstance(test.predictions, Unavailable) or test.predictions_file != file or file in inspection.excused:
-        return
-    if file not in inspection.sizes:
-        inspection.find("missing", file, "there are test results without their predictions")
-        return
-    digests = {part.output: part.sha256 for part in test.predictions if part.stored_count == part.shape[0]}
-    for part in test.predictions:
-        for array in (part.target, part.sample_weight):
-            if isinstance(array, TestArrayPart) and part.stored_count == array.shape[0]:
-                digests[array.array] = array.sha256
-    _compare_digests(inspection, file, "npz", {name: (f"array {name}", digest) for name, digest in digests.items()})
+    if not isinstance(test, TestResults) or isinstance(test.predictions, Unavailable):
+        return False
+    return test.predictions_file == file and file not in inspection.excused
 
 
-def _compare(inspection: Inspection, file: str, form: Any, expected: Mapping[str, VariablePart]) -> None:
-    if not expected:
+def _say_what_is_not_comparable(inspection: Inspection, records: TensorRecords) -> None:
+    table = records.weights
+    for part in table.formats.values() if table is not None else ():
+        if table is None or part.file is None or part.file not in inspection.sizes:
+            continue
+        for index, reason in part.not_comparable.items():
+            position = int(index) if index.isdecimal() else -1
+            path = table.variables[position].path if 0 <= position < len(table.variables) else index
+            inspection.inform("not_comparable", part.file, f"{path}: {reason}")
+
+
+def _check_file(inspection: Inspection, table: TensorTable) -> None:
+    if not table.recorded:
         return  # such a file may be in a form that is not read at all, which is no fault
-    _compare_digests(inspection, file, form, {place: _named(place, each) for place, each in expected.items()})
-
-
-def _named(location: str, variable: VariablePart) -> tuple[str, str]:
-    layer = f" of layer {variable.layer}" if variable.layer else ""
-    return f"tensor {location} (variable {variable.path}{layer})", variable.sha256
-
-
-def _compare_digests(inspection: Inspection, file: str, form: str, expected: dict[str, tuple[str, str]]) -> None:
-    """By location: what messages call the tensor, and its SHA-256."""
+    file = table.file
     try:
-        with open_below(inspection.run.path, file) as opened, open_tensors(opened, form, where=file) as tensors:
-            for location, (what, digest) in expected.items():
-                received = _digest(inspection, tensors, location, (file, what))
-                if received not in (None, digest):
-                    inspection.find("tensor", file, f"{what} is not the recorded one")
+        with open_below(inspection.run.path, file) as opened, open_tensors(opened, table.form, where=file) as tensors:
+            for location, recorded in table.recorded.items():
+                received = _digest(inspection, tensors, location, (file, recorded.what))
+                if received not in (None, recorded.sha256):
+                    inspection.find("tensor", file, f"{recorded.what} is not the recorded one")
     except (ArchiverError, OSError) as error:
         inspection.find("tensor", file, f"its tensors cannot be read: {error}")
 

@@ -53,6 +53,13 @@ def _status(details: Details) -> str:
     return f"{details.get('status')}" + (f" ({reason})" if reason else "")
 
 
+def _repaired(details: Details) -> str:
+    files = details.get("files")
+    parts = [part for part in files if isinstance(part, dict)] if isinstance(files, list) else []
+    rebuilt = [str(part.get("file")) for part in parts if part.get("what") == "rebuilt"]
+    return f"repaired: {len(parts)} damaged files; written anew from their tensors: {', '.join(rebuilt) or 'none'}"
+
+
 def _mebibytes(value: Any) -> str:
     number = real(value)
     return "?" if number is None or not math.isfinite(number) else f"{number / (1 << 20):,.0f} MiB"
@@ -62,6 +69,7 @@ _TELLERS: dict[str, Callable[[Details], str]] = {
     "cooling_break": _cooling_break,
     "memory_alert": _memory_alert,
     "warning": _warning,
+    "repaired": _repaired,
     "step_failed": _step_failed,
     "status": _status,
 }

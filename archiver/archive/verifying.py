@@ -48,7 +48,8 @@ def verify(
         algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all". The manifests are
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
-        deep: also compare every tensor inside every model file with its recorded digest.
+        deep: also compare every tensor inside every model file with its recorded digest. Of a model file whose bytes
+            were changed, the tensors are always compared.
         secrets: also search it for tokens and passwords.
         expect: the seal id that was written down elsewhere, all of its 64 digits: another seal is a finding, which
             says what became of that one as far as the archive tells.
@@ -82,8 +83,8 @@ def verify(
         if expected is not None:
             check_expected(inspection, expected)
         check_signature(inspection)
-        if deep:
-            check_tensors(inspection)
+        if deep or inspection.damaged:
+            check_tensors(inspection, deep=deep)
         if secrets:
             _check_secrets(inspection)
         report = _report(inspection, algorithms, expected)

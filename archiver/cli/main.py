@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": "Check that archives are whole.",
     "seal-id": "Print the seal id, to be written down elsewhere.",
     "sign": "Sign a sealed archive with a private key.",
+    "repair": "Make a damaged archive whole again, in a new folder.",
     "show": "Show a run on one screen.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",

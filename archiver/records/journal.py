@@ -37,6 +37,7 @@ EventName = Literal[
     "published",
     "journal_mended",
     "environment_locked",
+    "repaired",
     "unsealed",
     "sealed",
 ]

@@ -12,7 +12,7 @@ from archiver.records.results import Results
 from archiver.records.scores import ClassScores
 from archiver.report.markdown import Safe, format_number, markdown_text
 from archiver.report.values import is_finite, known, split_title, test_scores_of
-from archiver.storage.journal import events_named
+from archiver.storage.journal import JournalContents, events_named
 
 WEAK_CLASS_GAP = 0.1
 """By how much a class's recall lies below the mean recall of all classes for a caution."""
@@ -175,11 +175,26 @@ def _of_code(git: Any) -> Iterator[str]:
         yield "no remote is known to hold the commit: others cannot fetch it"
 
 
+def _of_repairs(contents: JournalContents) -> Iterator[str]:
+    for event in events_named(contents, "repaired"):
+        told = event.details.get("files")
+        parts = [part for part in told if isinstance(part, dict)] if isinstance(told, list) else []
+        rebuilt = [str(part.get("file")) for part in parts if part.get("what") == "rebuilt"]
+        names = ", ".join(markdown_text(name, 80) for name in rebuilt[:SHOWN_GROUPS])
+        more = f" and {len(rebuilt) - SHOWN_GROUPS} more" if len(rebuilt) > SHOWN_GROUPS else ""
+        yield (
+            f"this archive was damaged and repaired on {event.utc:%Y-%m-%d}: {names}{more} written anew with the "
+            "recorded tensors, the other files as they were sealed (`journal.jsonl` has both digests)"
+        )
+
+
 def _of_journal(run: Run) -> Iterator[str]:
     try:
-        failed = [event.details for event in events_named(run.journal.read(), "step_failed")]
+        contents = run.journal.read()
     except ArchiverError:
         return
+    yield from _of_repairs(contents)
+    failed = [event.details for event in events_named(contents, "step_failed")]
     names = list(dict.fromkeys(str(details.get("step", details.get("name", "a step"))) for details in failed))
     if names:
         shown = ", ".join(markdown_text(name, 60) for name in names[:5])

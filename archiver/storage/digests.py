@@ -22,6 +22,12 @@ class Hasher(Protocol):
     def hexdigest(self) -> str:
         """Lowercase hex of all bytes so far."""
 
+    def digest(self) -> bytes:
+        """The digest of all bytes so far."""
+
+    def copy(self) -> Hasher:
+        """Another one that goes on from here."""
+
 
 def hasher(algorithm: str) -> Hasher:
     """A fresh hasher; `algorithm` is one of `ALGORITHMS`."""

@@ -23,6 +23,8 @@ MAXIMAL_GROWTH = 1000
 """Above `FREE_BYTES`: at most so many declared bytes for each stored one. Deflate reaches 1032 with zeros alone."""
 MAXIMAL_ITEM_BYTES = 1 << 20
 """One element of a tensor: numbers take at most 32 bytes, strings of a fixed length may be longer."""
+MAXIMAL_CONTENT_BYTES = 256 << 20
+"""A packed tensor is unpacked into memory up to here, or up to the length of its file."""
 BLOCK_BYTES = 1 << 20
 """What large tensors are read by."""
 
@@ -61,6 +63,17 @@ def check_growth(where: str, what: str, declared: int, stored: int) -> None:
     if declared > FREE_BYTES and declared > MAXIMAL_GROWTH * stored:
         received = f"{declared} bytes declared, {stored} stored"
         refuse(where, what, received, f"at most {FREE_BYTES} bytes, or {MAXIMAL_GROWTH} times the stored ones")
+
+
+def check_content(where: str, location: str, entry: TensorEntry, length: int) -> None:
+    """Refuse to bring a tensor into memory that is larger than the file and than `MAXIMAL_CONTENT_BYTES`.
+
+    Raises:
+        UnsafeFileError: it is.
+    """
+    if entry.size_bytes > max(length, MAXIMAL_CONTENT_BYTES):
+        what = f"tensor {location[-200:]!r} is far larger than the file"
+        refuse(where, what, f"{entry.size_bytes} bytes", f"at most {max(length, MAXIMAL_CONTENT_BYTES)}")
 
 
 def find_tensor(entries: Mapping[str, TensorEntry], where: str, location: str) -> TensorEntry:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_growth, find_tensor, reading
+from archiver.storage.guards import BLOCK_BYTES, TensorEntry, check_content, check_growth, find_tensor, reading
 from archiver.storage.hdf5_chunks import Index, bands, read_index, require_few, stored_bytes
 from archiver.storage.hdf5_format import LAYOUT, Source, links, read_header, root_address
 from archiver.storage.hdf5_types import Dataset, dataset, unknown
@@ -62,6 +62,21 @@ class Hdf5Tensors:
                 digest.update(data)
         return digest.hexdigest()
 
+    def place(self, location: str) -> int | None:
+        """Where in the file the bytes of a tensor begin that lie in one piece, little-endian; None for any other.
+
+        Raises:
+            DamagedFileError: there is no such tensor.
+        """
+        entry = find_tensor(self.entries, self._where, location)
+        found = self._datasets[location]
+        is_plain = found.layout.chunk is None and found.layout.inline is None and not found.big_endian
+        return found.layout.address if is_plain and entry.size_bytes else None
+
+    def objects(self) -> list[tuple[str, int]]:
+        """Path and address of every group and tensor but the root, by address: as they were made, nearly always."""
+        return sorted(((path, address) for address, path in self._seen.items() if path), key=lambda found: found[1])
+
     def packed_chunks(self, location: str) -> Iterator[bytes]:
         """The chunks of a tensor of one chunk per entry of its first axis, in order, as they lie in the file.
 
@@ -82,11 +97,22 @@ class Hdf5Tensors:
         """All bytes of a tensor, little-endian and in C order.
 
         Raises:
+            UnsafeFileError: it is far larger than the file, or than what memory is for.
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+        entry = find_tensor(self.entries, self._where, location)
+        check_content(self._where, location, entry, self._source.length)
+        return b"".join(map(bytes, self.blocks(location)))
+
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """The bytes of a tensor, little-endian and in C order; each block is valid until the next.
+
+        Raises:
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
         find_tensor(self.entries, self._where, location)
         with reading(self._where, f"tensor {location!r}"):
-            return b"".join(map(bytes, self._contents(location)))
+            yield from self._contents(location)
 
     def _survey(self, root: int) -> None:
         pending = [("", root, 0)]

@@ -123,7 +123,7 @@ def read_header(source: Source, address: int, what: str) -> Header:
     found, found_links = dict[int, bytes](), list[bytes]()
     pending = [(address + _HEADER.size, size)]
     while pending:
-        for kind, flags, body in _block(source.take(*pending.pop(0))):
+        for kind, flags, body in message_block(source.take(*pending.pop(0))):
             if kind == CONTINUATION:
                 pending.append(struct.unpack("<QQ", body[:16]))
             elif kind == LINK:
@@ -135,7 +135,7 @@ def read_header(source: Source, address: int, what: str) -> Header:
     return Header(found, found_links)
 
 
-def _block(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def message_block(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, flags and contents of the messages of one block."""
     position = 0
     while position + _MESSAGE.size <= len(data):

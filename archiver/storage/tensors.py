@@ -42,6 +42,17 @@ class Tensors(Protocol):
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
 
+    def content(self, location: str) -> bytes:
+        """All bytes of a tensor, little-endian and in C order.
+
+        Raises:
+            UnsafeFileError: it is far larger than the file, or than what memory is for.
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """The same, block by block; each is valid until the next."""
+
 
 @contextlib.contextmanager
 def open_tensors(source: Path | str | BinaryIO, file_format: str, *, where: str | None = None) -> Iterator[Tensors]:

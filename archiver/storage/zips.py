@@ -78,6 +78,11 @@ class SafeZip:
             refuse(self._where, f"{what} is compressed in another way", f"method {info.compress_type}", "0 or 8")
         check_growth(self._where, f"{what} unpacks to far more than is stored", info.file_size, info.compress_size)
 
+    @property
+    def length(self) -> int:
+        """Bytes of the whole file."""
+        return self._length
+
     def member(self, name: str) -> zipfile.ZipInfo:
         """The member `name`.
 
