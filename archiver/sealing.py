@@ -258,9 +258,9 @@ def _crate(run: Run, records: Records, journal: Journal, paths: Collection[str])
 
 def _crate_files(run: Run, sizes: dict[str, int], digests: Digests) -> list[CrateFile]:
     """The files so far, and those that are written after the crate."""
-    found = [CrateFile(path, _describe(run, path), sizes[path], digests[path]["sha256"]) for path in sizes]
+    found = [CrateFile(path, describe(run, path), sizes[path], digests[path]["sha256"]) for path in sizes]
     later = (layout.METADATA.path(run.name), *MANIFEST_NAMES.values())
-    return sorted([*found, *(CrateFile(path, _describe(run, path)) for path in later)], key=lambda file: file.path)
+    return sorted([*found, *(CrateFile(path, describe(run, path)) for path in later)], key=lambda file: file.path)
 
 
 def _excuse_missing(run: Run, journal: Journal, paths: Collection[str]) -> None:
