@@ -53,7 +53,10 @@ class Needles:
         }
         self._anywhere = [
             *(("path", each) for each in _patterns(set(folders) - set(paths), b"", rb"(?![A-Za-z0-9_-])")),
-            *(("path", each) for each in _patterns(paths, rb"(?<![A-Za-z0-9_.~>;#/)\]}-])", rb"(?![A-Za-z0-9_-])")),
+            *(
+                ("path", each)
+                for each in _patterns(paths, rb"(?<![A-Za-z0-9_.~>;#/)\]}\x80-\xff-])", rb"(?![A-Za-z0-9_-])")
+            ),
             *((kind, each) for kind, texts in anywhere.items() for each in _patterns(texts, b"", b"", re.IGNORECASE)),
         ]
         self._words = [

@@ -48,12 +48,17 @@ class Replacer:
 
     def text(self, text: str) -> str:
         """`text` with everything replaced."""
-        if "/" in text or "\\" in text:
-            text = self._path.sub(lambda match: self._of_path(match[0]), text)
-            for folder, placeholder in self._rest:
-                text = folder.sub(lambda _, new=placeholder: self._count("path", new), text)  # type: ignore[misc]
-        for pattern, replace in self._steps:
-            text = pattern.sub(replace, text)
+        text = self._without_paths(text)
+        named = self._names_in(text)
+        # Where a name is gone, a folder may end that did not before.
+        return named if named == text else self._without_paths(named)
+
+    def _without_paths(self, text: str) -> str:
+        if "/" not in text and "\\" not in text:
+            return text
+        text = self._path.sub(lambda match: self._of_path(match[0]), text)
+        for folder, placeholder in self._rest:
+            text = folder.sub(lambda _, new=placeholder: self._count("path", new), text)  # type: ignore[misc]
         return text
 
     def json(self, value: Any, key: str = "") -> Any:
@@ -145,7 +150,8 @@ class Replacer:
             if folder.count("/") >= SHORT_FOLDER or "\\" in folder
         ]
         return re.compile(
-            rf"(?:(?<![\w.~>#/)\]}}-])|(?<=file://)|(?<=-[IL]))/(?:{first})(?![\w-])(?:/[^\s'\"<>:;,|()\[\]{{}}`*?\\/]+)*"
+            rf"(?:(?<![\w.~>#/)\]}}-])|(?<=file://)|(?<=-[IL]))/(?:{first})(?![\w-])(?:/[^\s\x00-\x1f\x7f'\"<>:;,|()\[\]{{}}`*?\\/]+)*",
+            re.ASCII,  # as the last look sees bytes
         )
 
     def _of_path(self, path: str) -> str:
