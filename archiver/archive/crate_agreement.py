@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from archiver import layout
-from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES
 from archiver.archive.inspection import Inspection
 from archiver.errors import ArchiverError
 from archiver.storage.iris import path_of
 from archiver.storage.manifests import MANIFEST_NAMES
 from archiver.storage.reading import read_below
 
+MAXIMAL_CRATE_BYTES = 64 << 20
 MAXIMAL_CRATE_FILES = 10_000
 """So many files a crate lists; of an archive that has more, some of those that the user added are left out."""
 
@@ -38,7 +38,7 @@ def check_crate(inspection: Inspection) -> None:
 def _read(inspection: Inspection) -> list[Any] | None:
     crate = layout.CRATE.pattern
     try:
-        document = json.loads(read_below(inspection.run.path, crate, MAXIMAL_DOCUMENT_BYTES))
+        document = json.loads(read_below(inspection.run.path, crate, MAXIMAL_CRATE_BYTES))
     except (OSError, ArchiverError, ValueError, RecursionError) as error:
         inspection.find("record", crate, f"cannot be read as JSON: {error}")
         return None

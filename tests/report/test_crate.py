@@ -194,6 +194,7 @@ def test_the_commit_and_the_repository(run):
     program = found[f"https://archive.softwareheritage.org/{SWHID}"]
     assert program["version"] == "git:" + "a" * 40 + "-dirty"
     assert program["codeRepository"] == "https://example.org/repository.git"
+    assert found["#training"]["description"].endswith("; code at git:" + "a" * 40 + "-dirty")
 
 
 def test_without_a_script_keras_alone_is_known_to_have_run(run):

@@ -1,8 +1,9 @@
 """Run by the Python of the validators: roc-validator over several crates, without a network.
 
 `python crate_validator.py CONTEXTS CACHE FOLDER...` prints, as one JSON object, the issues of each folder, the checks
-that were done, and those that were skipped. CONTEXTS has the JSON-LD contexts that a crate names; they are put into the
-validator's cache, from which it is made to read. Whatever opens a connection or looks up a host ends the process.
+that were done, and those that were skipped. CONTEXTS has the JSON-LD contexts that a crate names (by the RO-Crate
+community, CC0); they are put into the validator's cache, from which it is made to read. Whatever opens a connection or
+looks up a host ends the process.
 """
 
 import io

@@ -13,7 +13,7 @@ from archiver.archive.summary import counted
 from archiver.report.crate.files import file_references
 from archiver.report.crate.graph import Graph, Reference, first_values, local, moment, text
 from archiver.report.crate.inputs import add_data, add_parents, add_settings
-from archiver.report.crate.software import add_environment
+from archiver.report.crate.software import add_environment, repository_of
 from archiver.report.snippets import command_line
 from archiver.report.values import known, test_scores_of
 
@@ -81,7 +81,9 @@ def _training_text(records: dict[str, Any]) -> str:
     if results is not None:
         told.append(f"{counted(results.epoch_count, 'epoch')} in {counted(results.phase_count, 'phase')}")
         told += [f"ended by: {results.stop_reason}"] if results.stop_reason else []
-    return "; ".join([*told, f"started as: {command}"] if command else told)
+    told += [f"started as: {command}"] if command else []
+    _, commit = repository_of(records["git"])
+    return "; ".join([*told, f"code at {commit}"] if commit else told)
 
 
 def _outcome(status: Status) -> dict[str, str]:

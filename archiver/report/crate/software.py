@@ -36,7 +36,7 @@ def add_instrument(graph: Graph, records: dict[str, Any], entry: str | None, ent
     if entry is None or entry_swhid is None:
         keras = next((each for each in software if each["@id"] == _KERAS), None)
         return keras or graph.add(_KERAS, "SoftwareApplication", **_application("Keras", _KERAS, ""))
-    repository, commit = _repository(records["git"])
+    repository, commit = repository_of(records["git"])
     return graph.add(
         f"{_SOFTWARE_HERITAGE}{entry_swhid}",
         "SoftwareSourceCode",
@@ -73,7 +73,7 @@ def _application(name: str, url: str, version: str) -> Entity:
     return {"name": name, "url": url, "softwareVersion": version or "not recorded"}
 
 
-def _repository(git: Any) -> tuple[str | None, str | None]:
+def repository_of(git: Any) -> tuple[str | None, str | None]:
     """The address of the first remote, and the commit; `-dirty` as git says it: there were uncommitted changes."""
     repository = known(git.repository) if git is not None else None
     if repository is None:
