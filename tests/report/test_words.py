@@ -220,11 +220,40 @@ def test_only_finite_metrics_are_in_the_card(records):
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
 
 
+def test_metrics_of_the_card_are_those_that_the_hub_knows(records):
+    data = card(scored(records, accuracy=0.5, f1_macro=0.5, f1_weighted=0.5, log_loss=0.5, roc_auc_macro=math.nan))
+    assert data["metrics"] == ["accuracy", "precision", "recall", "f1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("google/vit-base-patch16-224", ["google/vit-base-patch16-224"]),
+        (["bert-base-uncased", "a/b"], ["bert-base-uncased", "a/b"]),
+        ("my model", None),
+        ("../a", None),
+        ("a/b/c", None),
+        ("https://example.org/a", None),
+        ({"a": "b"}, None),
+        ([None, 7, "a--b", "a..b", "-a"], None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["base_model", "datasets"])
+def test_what_the_run_is_based_on_is_in_the_card_by_its_name_on_the_hub(records, key, given, names):
+    from huggingface_hub import ModelCard
+
+    noted = with_run(records, notes={key: given})
+    assert card(noted).get(key) == names
+    parsed = ModelCard(front_matter(noted, "tiny") + "# tiny\n").data
+    assert getattr(parsed, key, None) == names
+
+
 @settings(deadline=None)
 @given(tags=st.lists(st.text(max_size=40), max_size=5), note=st.text(max_size=60))
 def test_any_text_stays_one_text_of_the_card(records_once, tags, note):
     data = card(with_run(records_once, tags=tuple(tags), notes={"license": note}))
-    assert set(data) <= {"license", "license_name", "library_name", "tags", "model-index"}
+    assert set(data) <= {"license", "license_name", "library_name", "tags", "metrics", "model-index"}
     assert all(isinstance(tag, str) for tag in data["tags"])
     assert data["tags"][:2] == ["keras", "archiver"]
     plain = [tag for tag in tags if tag.isprintable()]
