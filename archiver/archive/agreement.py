@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import excused_files, missing_files
+from archiver.archive.crate_agreement import check_crate
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
@@ -47,6 +48,7 @@ def _check_agreement(inspection: Inspection, journal: JournalContents | None, re
     check_model(inspection, journal, records, _disagree)
     check_telemetry(inspection, journal, records, _disagree)
     _check_metadata(inspection, records)
+    check_crate(inspection)
 
 
 def _read_journal(inspection: Inspection) -> JournalContents | None:
