@@ -18,6 +18,7 @@ from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
 from archiver.archive.schemas import SCHEMA_KINDS
 from archiver.archive.telemetry_agreement import check_telemetry
+from archiver.archive.trust import tell
 from archiver.errors import ArchiverError
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
 from archiver.storage.digests import sha256_of
@@ -26,6 +27,9 @@ from archiver.storage.manifests import PREVIOUS_SEAL
 
 Records = dict[str, Record]
 
+MAXIMAL_RECORDS_BYTES = 512 << 20
+"""Of all records together, which are kept at the same time; in memory they take several times as much."""
+
 
 def check(inspection: Inspection) -> None:
     """Everything that can be told without looking at bytes twice."""
@@ -33,7 +37,7 @@ def check(inspection: Inspection) -> None:
     records = _read_records(inspection)
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
         _check_agreement(inspection, journal, records)
-    _inform(inspection, records)
+    tell(inspection, records)
 
 
 def _check_agreement(inspection: Inspection, journal: JournalContents | None, records: Records) -> None:
@@ -76,6 +80,7 @@ def _inform_of_failure(inspection: Inspection, details: dict[str, Any]) -> None:
 
 def _read_records(inspection: Inspection) -> Records:
     records: Records = {}
+    total_bytes = 0
     for entry in layout.RECORD_FILES:
         path = entry.path(inspection.run.name)
         if path not in inspection.sizes:
@@ -85,6 +90,13 @@ def _read_records(inspection: Inspection) -> Records:
         except ArchiverError as error:
             for fault in str(error).splitlines():
                 inspection.find("record", path, fault.removeprefix(f"{inspection.run.path / path}"))
+            continue
+        total_bytes += inspection.sizes[path]
+        if total_bytes > MAXIMAL_RECORDS_BYTES:
+            message = (
+                f"received {total_bytes} bytes of records up to this one, expected at most {MAXIMAL_RECORDS_BYTES}"
+            )
+            inspection.find("record", path, message)
             continue
         records[entry.record.KIND] = record
         expected = layout.schema_reference(path, entry.record.KIND)
@@ -236,10 +248,3 @@ def _check_metadata(inspection: Inspection, records: Records) -> None:
             inspection.find("disagreement", f"{own}#/files", f"the MD5 of {path} is not that of manifest-md5.txt")
         if inspection.sizes.get(path, part.size_bytes) != part.size_bytes and path not in inspection.damaged:
             inspection.find("disagreement", f"{own}#/files", f"the size of {path} is not the one recorded")
-
-
-def _inform(inspection: Inspection, records: Records) -> None:
-    model: Any = records.get("model_config")
-    if model is not None and model.needs_trust:
-        message = f"loading this model runs code: {', '.join(model.needs_trust)}"
-        inspection.inform("needs_trust", layout.MODEL_CONFIG.path(inspection.run.name), message)

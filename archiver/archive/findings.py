@@ -27,6 +27,7 @@ FindingCode = Literal[
     "step_failed",
     "hard_link",
     "needs_trust",
+    "unportable_name",
 ]
 
 

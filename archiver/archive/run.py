@@ -16,12 +16,16 @@ from archiver.layout import ArchiveFile, RecordFile
 from archiver.naming import FOLDER_SUFFIX, MAXIMAL_NAME_LENGTH
 from archiver.records.base import Record
 from archiver.storage import files
+from archiver.storage.beneath import MAXIMAL_DEPTH
 from archiver.storage.digests import sha256_of
-from archiver.storage.journal import JOURNAL_NAME, Journal, events_named
+from archiver.storage.journal import JOURNAL_NAME, Journal, events_named, parse_journal
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import read_below
+from archiver.storage.reading import read_below, read_head
 
 R = TypeVar("R", bound=Record)
+
+NAMING_BYTES = 1 << 16
+"""At the beginning of the journal, in which the event `created` is looked for."""
 
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{MAXIMAL_NAME_LENGTH - 1}}}")
 
@@ -116,28 +120,44 @@ def is_archive(folder: Path) -> bool:
 
 
 def find_archives(path: Path) -> list[Path]:
-    """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name."""
+    """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name.
+
+    Links are not followed; folders that cannot be listed, or are nested deeper than `MAXIMAL_DEPTH`, are left out.
+    """
     if not path.is_dir() or is_archive(path):
         return [path]
     found: list[Path] = []
-    for child in sorted(path.iterdir()):
-        if child.is_dir() and not child.is_symlink():
-            found += [child] if is_archive(child) else _archives_below(child)
+    pending = [(path, 1)]
+    while pending:
+        folder, depth = pending.pop()
+        if folder != path and is_archive(folder):
+            found.append(folder)
+        elif depth <= MAXIMAL_DEPTH:
+            pending += [(child, depth + 1) for child in reversed(_folders_in(folder))]
     return found
 
 
-def _archives_below(folder: Path) -> list[Path]:
+def _folders_in(folder: Path) -> list[Path]:
     try:
-        return find_archives(folder) if any(folder.iterdir()) else []
+        with os.scandir(folder) as entries:
+            return [folder / name for name in sorted(entry.name for entry in entries if _is_folder(entry))]
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _name_of(folder: Path) -> str:
     """The run's name: from the journal's first event, since a reader may have renamed the folder."""
     try:
-        created = next(events_named(Journal(folder).read(), "created"), None)
-    except ArchiverError:
+        head = parse_journal(read_head(folder, JOURNAL_NAME, NAMING_BYTES))
+        created = next(events_named(head, "created"), None)
+    except (ArchiverError, OSError):
         created = None
     name = created.details.get("name") if created else None
     if isinstance(name, str) and _NAME.fullmatch(name):
@@ -149,6 +169,6 @@ def _name_of(folder: Path) -> str:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [] if folder.is_symlink() else os.listdir(folder)
     except OSError:
         return []

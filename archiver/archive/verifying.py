@@ -18,7 +18,7 @@ from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
 from archiver.storage.digests import ALGORITHMS, file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import open_below, read_below
+from archiver.storage.reading import open_below, read_below, require_stored
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
@@ -58,6 +58,7 @@ def verify(
     agreement.check(inspection)
     if deep:
         check_tensors(inspection)
+    inspection.count_the_rest()
     return _report(inspection, algorithms)
 
 
@@ -67,7 +68,7 @@ def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport
         path=str(run.path),
         name=run.name,
         status=_status(run),
-        seal_id=run.seal_id if layout.MANIFEST_BLAKE3.pattern in inspection.sizes else None,
+        seal_id=_seal_id(inspection),
         algorithms=algorithms,
         files_checked=len(inspection.sizes),
         bytes_checked=sum(inspection.sizes.values()),
@@ -75,6 +76,13 @@ def _report(inspection: Inspection, algorithms: tuple[str, ...]) -> VerifyReport
         information=tuple(inspection.information),
         tensors_checked=inspection.tensors_checked,
     )
+
+
+def _seal_id(inspection: Inspection) -> str | None:
+    try:
+        return inspection.run.seal_id if layout.MANIFEST_BLAKE3.pattern in inspection.sizes else None
+    except (OSError, ArchiverError):
+        return None  # reported with the manifests
 
 
 def _status(run: Run) -> str:
@@ -179,7 +187,8 @@ def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: 
     def hash_one(path: str) -> None:
         try:
             with open_below(inspection.run.path, path) as file:
-                results[path] = file_digests(file, wanted[path], on_bytes)
+                require_stored(file, path)
+                results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
         except (OSError, ArchiverError) as error:
             results[path] = error
 

@@ -36,6 +36,7 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
       archiver verify runs/digits_cnn_base_models
       archiver verify --deep --format json runs
     """
+    from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
@@ -58,7 +59,7 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
         whole = sum(report.is_whole for report in reports)
         click.echo(f"\n{whole} of {len(archives)} archives are whole")
     for failure in errors:
-        click.echo(f"archiver: {failure}", err=True)
+        click.echo(printable(f"archiver: {failure}"), err=True)
     if errors:
         return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
@@ -66,11 +67,12 @@ def command(paths: tuple[Path, ...], algorithm: HashChoice, deep: bool, form: st
 
 def _size_of(folder: Path) -> int:
     """Bytes of the files in an archive, for the bar; links are not followed."""
+    from archiver.errors import ArchiverError
     from archiver.storage.hashing import regular_files
 
     try:
         return sum(regular_files(folder).values())
-    except OSError:
+    except (OSError, ArchiverError):
         return 0
 
 
