@@ -10,13 +10,14 @@ from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.archive.secrets import require_allowed, search_secrets
 from archiver.archive.verifying import require_whole
-from archiver.errors import ArchiverError, RunStateError
+from archiver.errors import ArchiverError, RunStateError, UnsafeFileError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
 from archiver.records.training import History
 from archiver.report.report import ReportOptions
 from archiver.sealing import DEFAULT_REPORT, changing, seal, unseal
 from archiver.storage import files
+from archiver.storage.beneath import opened_folder, walk
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.journal import JOURNAL_NAME, Journal
@@ -98,6 +99,7 @@ def close_unfinished(
     sealed = run.seal_id
     if sealed is not None:
         return sealed
+    _require_plain_files(run)
     status = run.status
     if status.status == "running" and not (force and status.note):
         reason = status.note or "its process is alive"
@@ -120,6 +122,17 @@ def close_unfinished(
     write_history(run)
     write_results(run)
     return seal(run, journal, report, allow_secrets=allow_secrets)
+
+
+def _require_plain_files(run: Run) -> None:
+    """Refuse to write into a folder of a stranger whose links may lead elsewhere."""
+    with opened_folder(run.path) as folder:
+        found = next((entry for entry in walk(folder) if entry.kind not in ("file", "folder")), None)
+    if found is not None:
+        raise UnsafeFileError(
+            f"{run.path}: {found.path!r} is a {found.kind}, and nothing is written where it may lead. "
+            "Expected files and folders only; remove it, or put a copy in its place."
+        )
 
 
 def render_again(run: Run, report: ReportOptions, *, allow_secrets: bool = False) -> str:

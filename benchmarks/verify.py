@@ -1,6 +1,10 @@
-"""`archiver verify` against `md5sum -c`, `sha256sum -c` and `b3sum -c` on 1.8 GB: 4 large files and 200 small ones.
+"""`archiver verify` against others that check files, on 1.8 GB: 4 large files and 200 small ones.
 
-python -m benchmarks.verify [--megabytes 450]
+python -m benchmarks.verify [--megabytes 450] [--rounds 5]
+
+Beside `md5sum -c` and `sha256sum -c`: `bagit.py` and OpenSSF model-signing from `.venv-standards` (`make standards`), and
+`b3sum` where it is installed. Whole processes, all in turn, warm: the files are in the page cache. Each is run with all
+threads it can use and, where it uses several, on one core (`taskset`).
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,8 +22,22 @@ from pathlib import Path
 from archiver.sealing import changing
 from archiver.testing import tiny_run
 from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from tests.standards.environment import PROGRAMS
 
-REPETITIONS = 5
+REFERENCE = "md5sum -c"
+ONE_CORE = ["taskset", "-c", "0"]
+_MAKE_KEYS = """
+import sys
+from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric import ec
+key = ec.generate_private_key(ec.SECP256R1())
+open(sys.argv[1], "wb").write(
+    key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()))
+open(sys.argv[2], "wb").write(
+    key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo))
+"""
+
+Commands = dict[str, list[str]]
 
 
 def make_archive(root: Path, megabytes: int) -> Path:
@@ -35,6 +54,48 @@ def make_archive(root: Path, megabytes: int) -> Path:
     return run.path
 
 
+def archiver_commands(path: Path) -> Commands:
+    program = [str(Path(sys.executable).parent / "archiver"), "verify", str(path)]
+    return {
+        "archiver verify (BLAKE3; target 5x)": program,
+        "archiver verify, one core": [*ONE_CORE, *program],
+        "archiver verify --hash sha256 (target 3.3x on two cores)": [*program, "--hash", "sha256"],
+        "archiver verify --hash sha256, one core (target 1.8x)": [*ONE_CORE, *program, "--hash", "sha256"],
+        "archiver verify --hash all": [*program, "--hash", "all"],
+    }
+
+
+def b3sum_commands() -> Commands:
+    if not shutil.which("b3sum"):
+        return {}
+    command = ["b3sum", "--quiet", "-c", "manifest-blake3.txt"]
+    return {"b3sum -c": command, "b3sum -c, one core": [*ONE_CORE, *command]}
+
+
+def bagit_commands(path: Path, work: Path) -> Commands:
+    """The same files, under other names for the same bytes, as the payload of bags: one MD5, one SHA-256."""
+    found: Commands = {}
+    for algorithm in ("md5", "sha256"):
+        bag = Path(shutil.copytree(path, work / f"bag-{algorithm}", copy_function=os.link))
+        make = f"import bagit, sys; bagit.make_bag(sys.argv[1], processes=2, checksums=[{algorithm!r}])"
+        subprocess.run([str(PROGRAMS / "python"), "-c", make, str(bag)], check=True, capture_output=True)
+        command = [str(PROGRAMS / "bagit.py"), "--quiet", "--validate"]
+        found[f"bagit.py --validate ({algorithm})"] = [*command, str(bag)]
+        found[f"bagit.py --validate --processes 2 ({algorithm})"] = [*command, "--processes", "2", str(bag)]
+    return found
+
+
+def model_signing_commands(path: Path, work: Path) -> Commands:
+    private, public, signature = (work / name for name in ("private.pem", "public.pem", "model.sig"))
+    program = str(PROGRAMS / "model_signing")
+    subprocess.run([str(PROGRAMS / "python"), "-c", _MAKE_KEYS, str(private), str(public)], check=True)
+    options = ["--signature", str(signature)]
+    sign = [program, "sign", "key", str(path), *options, "--private_key", str(private)]
+    subprocess.run(sign, check=True, capture_output=True)
+    verify = [program, "verify", "key", str(path), *options, "--public_key", str(public)]
+    return {"model_signing verify (SHA-256)": verify, "model_signing verify, one core": [*ONE_CORE, *verify]}
+
+
 def seconds(command: list[str], folder: Path) -> float:
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -44,32 +105,33 @@ def seconds(command: list[str], folder: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--megabytes", type=int, default=450, help="size of each of the four large files, in MiB")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each command is run")
     arguments = parser.parse_args()
     print_machine()
-    archiver = str(Path(sys.executable).parent / "archiver")
     with tempfile.TemporaryDirectory() as folder:
-        path = make_archive(Path(folder), arguments.megabytes)
+        work = Path(folder)
+        path = make_archive(work, arguments.megabytes)
         total = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
         commands = {
-            "md5sum -c": ["md5sum", "--quiet", "-c", "manifest-md5.txt"],
+            REFERENCE: ["md5sum", "--quiet", "-c", "manifest-md5.txt"],
             "sha256sum -c": ["sha256sum", "--quiet", "-c", "manifest-sha256.txt"],
-            "archiver verify (BLAKE3; target 5x)": [archiver, "verify", "."],
-            "archiver verify --hash sha256 (target 3.3x on two cores)": [archiver, "verify", "--hash", "sha256", "."],
-            "archiver verify --hash sha256, one core (target 1.8x)":
-                ["taskset", "-c", "0", archiver, "verify", "--hash", "sha256", "."],
-            "archiver verify --hash all": [archiver, "verify", "--hash", "all", "."],
-        }  # fmt: skip
-        if shutil.which("b3sum"):
-            commands["b3sum -c"] = ["b3sum", "--quiet", "-c", "manifest-blake3.txt"]
+            **archiver_commands(path),
+            **b3sum_commands(),
+        }
+        if (PROGRAMS / "python").exists():
+            commands |= bagit_commands(path, work) | model_signing_commands(path, work)
         measures = {name: lambda command=command: seconds(command, path) for name, command in commands.items()}
-        found = interleaved(measures, REPETITIONS)
-    reference = found["md5sum -c"]
+        found = interleaved(measures, arguments.rounds)
     rows = [
-        (name, spread(values, " s"), f"{total / min(values) / 1e9:.2f} GB/s", spread(ratios(reference, values), "x"))
+        (name, spread(values, " s"), f"{total / statistics.median(values) / 1e9:.2f} GB/s",
+         f"{total / min(values) / 1e9:.2f} GB/s", spread(ratios(found[REFERENCE], values), "x"))
         for name, values in found.items()
-    ]
-    title = f"{total / 1e9:.2f} GB, whole processes, warm, {os.cpu_count()} cores, median of {REPETITIONS}, in turn"
-    print_table(title, ("command", "time", "at best", "speed against md5sum -c"), rows)
+    ]  # fmt: skip
+    title = (
+        f"{total / 1e9:.2f} GB, whole processes, warm, {os.cpu_count()} cores, median of {arguments.rounds} "
+        "(smallest to largest), in turn"
+    )
+    print_table(title, ("command", "time", "median", "at best", f"speed against {REFERENCE}"), rows)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from archiver.archive.outcome import build_history, derived_sections
 from archiver.archive.schemas import SCHEMA_KINDS, known_schemas
 from archiver.archive.secrets import allowed_secrets
 from archiver.archive.telemetry_agreement import check_telemetry
+from archiver.archive.trust import tell
 from archiver.errors import ArchiverError
 from archiver.layout import RecordFile
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
@@ -32,6 +33,9 @@ R = TypeVar("R", bound=Record)
 
 Records = dict[str, Record]
 
+MAXIMAL_RECORDS_BYTES = 512 << 20
+"""Of all records together, which are kept at the same time; in memory they take several times as much."""
+
 
 def check(inspection: Inspection) -> None:
     """Everything that can be told without looking at bytes twice."""
@@ -39,7 +43,7 @@ def check(inspection: Inspection) -> None:
     records = _read_records(inspection)
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
         _check_agreement(inspection, journal, records)
-    _inform(inspection, records)
+    tell(inspection, records)
     inform_of_clocks(inspection, journal)
 
 
@@ -90,6 +94,7 @@ def _inform_of_failure(inspection: Inspection, details: dict[str, Any]) -> None:
 
 def _read_records(inspection: Inspection) -> Records:
     records: Records = {}
+    total_bytes = 0
     for entry in layout.RECORD_FILES:
         path = entry.path(inspection.run.name)
         if path not in inspection.sizes:
@@ -101,6 +106,13 @@ def _read_records(inspection: Inspection) -> Records:
                 continue
             for fault in str(error).splitlines():
                 inspection.find("record", path, fault.removeprefix(f"{inspection.run.path / path}"))
+            continue
+        total_bytes += inspection.sizes[path]
+        if total_bytes > MAXIMAL_RECORDS_BYTES:
+            message = (
+                f"received {total_bytes} bytes of records up to this one, expected at most {MAXIMAL_RECORDS_BYTES}"
+            )
+            inspection.find("record", path, message)
             continue
         records[entry.record.KIND] = record
         expected = layout.schema_reference(path, entry.record.KIND)
@@ -259,10 +271,3 @@ def _check_metadata(inspection: Inspection, records: Records) -> None:
             inspection.find("disagreement", f"{own}#/files", f"the MD5 of {path} is not that of manifest-md5.txt")
         if inspection.sizes.get(path, part.size_bytes) != part.size_bytes and path not in inspection.damaged:
             inspection.find("disagreement", f"{own}#/files", f"the size of {path} is not the one recorded")
-
-
-def _inform(inspection: Inspection, records: Records) -> None:
-    model: Any = records.get("model_config")
-    if model is not None and model.needs_trust:
-        message = f"loading this model runs code: {', '.join(model.needs_trust)}"
-        inspection.inform("needs_trust", layout.MODEL_CONFIG.path(inspection.run.name), message)

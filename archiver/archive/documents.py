@@ -8,11 +8,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from archiver.errors import FormatVersionError, RecordError
+from archiver.errors import FormatVersionError, RecordError, UnsafeFileError
 from archiver.records.base import FORMAT_VERSION, Record
+from archiver.storage.reading import count_values
 from archiver.version import __version__
 
 MAXIMAL_DOCUMENT_BYTES = 256 << 20
+MAXIMAL_DOCUMENT_VALUES = 8_000_000
+"""Commas and brackets, see `count_values`: about a gigabyte of memory at the most."""
+MAXIMAL_FAULTS = 1000
+"""Of one record: what pydantic says of each takes about a kilobyte."""
 
 R = TypeVar("R", bound=Record)
 
@@ -28,11 +33,17 @@ def parse_document(data: bytes, kind: type[R], file: str) -> R:
     Raises:
         FormatVersionError: a newer version of archiver wrote it.
         RecordError: anything else that is wrong, each fault with its place as `file#/json/pointer`.
+        UnsafeFileError: it holds more than `MAXIMAL_DOCUMENT_VALUES`.
     """
+    count = count_values(data)
+    if count > MAXIMAL_DOCUMENT_VALUES:
+        raise UnsafeFileError(f"{file}#: Received about {count} values. Expected at most {MAXIMAL_DOCUMENT_VALUES}.")
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
         _refuse_newer_format(data, file)
+        if error.error_count() > MAXIMAL_FAULTS:
+            raise RecordError(f"{file}#: has {error.error_count()} faults, too many to list") from None
         raise RecordError("\n".join(_faults(error.errors(include_url=False), file))) from None
     except RecursionError:
         raise RecordError(f"{file}#: is nested too deeply to be a record") from None

@@ -33,6 +33,7 @@ FindingCode = Literal[
     "seal_id",
     "signature",
     "clock",
+    "unportable_name",
 ]
 
 Cause = Literal[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from archiver import layout
@@ -18,6 +19,11 @@ MAXIMAL_EXPLAINING_BYTES = 256 << 20
 
 MAXIMAL_SIGNATURE_BYTES = 8 << 20
 """Enough for a signature over 25,000 files."""
+
+MAXIMAL_FINDINGS = 1000
+"""Of one code; more are counted. A stranger's manifest may list a million files that are not there."""
+MAXIMAL_CHARACTERS = 4000
+"""Of the place or the message of a finding."""
 
 
 @dataclass
@@ -51,11 +57,25 @@ class Inspection:
     tensors_checked: int = 0
     explaining_bytes_left: int = MAXIMAL_EXPLAINING_BYTES
     reported: set[tuple[FindingCode, str]] = field(default_factory=set)
+    _counts: Counter[tuple[bool, FindingCode]] = field(default_factory=Counter)
 
     def find(self, code: FindingCode, path: str, message: str, cause: Cause | None = None) -> None:
         """Report a fault."""
-        self.findings.append(Finding(code, path, message, cause))
+        self._note(self.findings, Finding(code, path, message, cause))
         self.reported.add((code, path))
+
+    def _note(self, noted: list[Finding], finding: Finding) -> None:
+        kind = (noted is self.findings, finding.code)
+        self._counts[kind] += 1
+        if self._counts[kind] <= MAXIMAL_FINDINGS:
+            noted.append(replace(finding, path=_cut(finding.path), message=_cut(finding.message)))
+
+    def count_the_rest(self) -> None:
+        """Say how many there are of which only the first `MAXIMAL_FINDINGS` were kept."""
+        for (is_fault, code), count in self._counts.items():
+            if count > MAXIMAL_FINDINGS:
+                noted = self.findings if is_fault else self.information
+                noted.append(Finding(code, "", f"and {count - MAXIMAL_FINDINGS} more of them"))
 
     def sha256(self, path: str) -> str | None:
         """SHA-256 of a file as it was before a transfer converted it; None where it cannot be read, which is reported
@@ -64,7 +84,7 @@ class Inspection:
             return sha256_of(self.undone[path])
         try:
             with open_below(self.run.path, path) as file:
-                return file_digests(file, ("sha256",))["sha256"]
+                return file_digests(file, ("sha256",), maximal_bytes=self.sizes[path])["sha256"]
         except (OSError, ArchiverError):
             return None
 
@@ -114,4 +134,8 @@ class Inspection:
 
     def inform(self, code: FindingCode, path: str, message: str) -> None:
         """Report something that is no fault."""
-        self.information.append(Finding(code, path, message))
+        self._note(self.information, Finding(code, path, message))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAXIMAL_CHARACTERS else f"{text[:MAXIMAL_CHARACTERS]} ..."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,11 +20,14 @@ from archiver.storage import files
 from archiver.storage.bagit import DECLARATION_NAME
 from archiver.storage.beneath import MAXIMAL_DEPTH
 from archiver.storage.digests import sha256_of
-from archiver.storage.journal import JOURNAL_NAME, Journal, events_named
+from archiver.storage.journal import JOURNAL_NAME, Journal, events_named, parse_journal
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import read_below
+from archiver.storage.reading import read_below, read_head
 
 R = TypeVar("R", bound=Record)
+
+NAMING_BYTES = 1 << 16
+"""At the beginning of the journal, in which the event `created` is looked for."""
 
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{MAXIMAL_NAME_LENGTH - 1}}}")
 
@@ -136,37 +138,47 @@ def is_bag(folder: Path) -> bool:
 def find_archives(path: Path) -> list[Path]:
     """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name.
 
-    A bag stands for the archive in it. Links are not followed, nor are folders looked into that an interrupted export
-    has left.
+    A bag stands for the archive in it. Links are not followed; folders that cannot be listed, are nested deeper than
+    `MAXIMAL_DEPTH`, or were left by an interrupted export, are left out.
     """
     if not path.is_dir() or _stands_for_itself(path):
         return [path]
-    return list(_archives_below(path, MAXIMAL_DEPTH))
+    found: list[Path] = []
+    pending = [(path, 1)]
+    while pending:
+        folder, depth = pending.pop()
+        if folder != path and _stands_for_itself(folder):
+            found.append(folder)
+        elif depth <= MAXIMAL_DEPTH:
+            pending += [(child, depth + 1) for child in reversed(_folders_in(folder))]
+    return found
 
 
 def _stands_for_itself(folder: Path) -> bool:
     return is_archive(folder) or is_bag(folder)
 
 
-def _archives_below(folder: Path, depth: int) -> Iterator[Path]:
+def _folders_in(folder: Path) -> list[Path]:
     try:
-        children = sorted(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return [folder / name for name in sorted(entry.name for entry in entries if _is_folder(entry))]
     except OSError:
-        return
-    for child in children:
-        if not child.is_dir() or child.is_symlink() or child.name.startswith(files.TEMPORARY_PREFIX):
-            continue
-        if _stands_for_itself(child):
-            yield child
-        elif depth > 1:
-            yield from _archives_below(child, depth - 1)
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(files.TEMPORARY_PREFIX)
+    except OSError:
+        return False
 
 
 def _name_of(folder: Path) -> str:
     """The run's name: from the journal's first event, since a reader may have renamed the folder."""
     try:
-        created = next(events_named(Journal(folder).read(), "created"), None)
-    except ArchiverError:
+        head = parse_journal(read_head(folder, JOURNAL_NAME, NAMING_BYTES))
+        created = next(events_named(head, "created"), None)
+    except (ArchiverError, OSError):
         created = None
     name = created.details.get("name") if created else None
     if isinstance(name, str) and _NAME.fullmatch(name):
@@ -178,6 +190,6 @@ def _name_of(folder: Path) -> str:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [] if folder.is_symlink() else os.listdir(folder)
     except OSError:
         return []

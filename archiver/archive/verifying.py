@@ -26,7 +26,7 @@ from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
 from archiver.storage.digests import ALGORITHMS, file_digests, sha256_of
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import open_below, read_below
+from archiver.storage.reading import open_below, read_below, require_stored
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
@@ -87,6 +87,7 @@ def verify(
             check_tensors(inspection, deep=deep)
         if secrets:
             _check_secrets(inspection)
+        inspection.count_the_rest()
         report = _report(inspection, algorithms, expected)
         return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
 
@@ -368,7 +369,8 @@ def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: 
     def hash_one(path: str) -> None:
         try:
             with open_below(inspection.run.path, path) as file:
-                results[path] = file_digests(file, wanted[path], on_bytes)
+                require_stored(file, path)
+                results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
         except (OSError, ArchiverError) as error:
             results[path] = error
 

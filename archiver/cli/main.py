@@ -89,6 +89,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         status = 0
     except OSError as error:
-        click.echo(f"archiver: {error.filename or ''}: {error.strerror or error}", err=True)
+        click.echo(printable(f"archiver: {error.filename or ''}: {error.strerror or error}"), err=True)
         status = 8
     sys.exit(status if isinstance(status, int) else 0)

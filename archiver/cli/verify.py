@@ -94,11 +94,12 @@ def command(
 
 def _size_of(path: Path) -> int:
     """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
+    from archiver.errors import ArchiverError
     from archiver.storage.hashing import regular_files
 
     try:
         return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
-    except OSError:
+    except (OSError, ArchiverError):
         return 0
 
 

@@ -35,6 +35,8 @@ _KINDS: dict[int, Kind] = {
 }
 
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_DEVICE = re.compile(r"(?:^|(?<=/))(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.[^/]*)?(?=/|$)", re.IGNORECASE)
+"""What Windows takes for a device, whatever stands behind the first dot."""
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -97,6 +99,22 @@ def _why_unsafe(path: str, parts: tuple[str, ...]) -> str | None:
         return "is not valid Unicode"
     if any(unicodedata.category(character) == "Cc" for character in path):
         return "has a control character"
+    return None
+
+
+def unportable_part(path: str) -> str | None:
+    """Why some system cannot have a file of this path, or why nobody can read it right; None where all can."""
+    if path.isascii() and _PLAIN.fullmatch(path) and not _DEVICE.search(path) and "./" not in f"{path}/":
+        return None
+    for part in path.split("/"):
+        if _DEVICE.match(part):
+            return f"{part!r} is the name of a device under Windows"
+        if part.endswith((".", " ")):
+            return f"{part!r} ends with a dot or a space, which Windows leaves out"
+        if set(part) & set('<>:"|?*'):
+            return f"{part!r} has a character that Windows does not allow"
+        if any(unicodedata.category(character) == "Cf" for character in part):
+            return f"{part!r} has a character that cannot be seen, and may turn the text around"
     return None
 
 

@@ -39,12 +39,24 @@ def hasher(algorithm: str) -> Hasher:
 
 
 def file_digests(
-    file: BinaryIO, algorithms: Iterable[str], on_bytes: Callable[[int], None] | None = None
+    file: BinaryIO,
+    algorithms: Iterable[str],
+    on_bytes: Callable[[int], None] | None = None,
+    maximal_bytes: int | None = None,
 ) -> dict[str, str]:
-    """Lowercase hex digests of what is left to read of `file`, by algorithm; `on_bytes` is told of every block."""
+    """Lowercase hex digests of what is left to read of `file`, by algorithm.
+
+    Args:
+        file: unbuffered or not, open for reading.
+        algorithms: names of `ALGORITHMS`.
+        on_bytes: is told of every block.
+        maximal_bytes: no block is read beyond them: a file that grows while it is read would never end.
+    """
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
     buffer = memoryview(bytearray(BLOCK_BYTES))
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+    left = maximal_bytes
+    while (left is None or left >= 0) and (count := file.readinto(buffer)):  # type: ignore[attr-defined]
+        left = None if left is None else left - count
         for each in hashers.values():
             each.update(buffer[:count])
         if on_bytes is not None:

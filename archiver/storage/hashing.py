@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from archiver.storage.beneath import opened_folder, walk
 from archiver.storage.digests import file_digests
 
 SMALL_TOTAL_BYTES = 4 << 20
@@ -14,14 +15,14 @@ SMALL_TOTAL_BYTES = 4 << 20
 
 
 def regular_files(root: Path) -> dict[str, int]:
-    """`{POSIX path: size in bytes}` of the regular files below `root`, links and special files left out."""
-    found: dict[str, int] = {}
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                found[path.relative_to(root).as_posix()] = path.stat().st_size
-    return found
+    """`{POSIX path: size in bytes}` of the regular files below `root`, links and special files left out.
+
+    Raises:
+        UnsafeFileError: too many files, or folders nested too deep; see `walk`.
+        StorageError: a folder cannot be read.
+    """
+    with opened_folder(root) as folder:
+        return {entry.path: entry.size_bytes for entry in walk(folder) if entry.kind == "file"}
 
 
 def hash_files(root: Path, sizes: dict[str, int], algorithms: Sequence[str]) -> dict[str, dict[str, str]]:

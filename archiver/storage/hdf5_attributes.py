@@ -103,11 +103,16 @@ def _long_texts(source: Source, data: bytes, count: int) -> Iterator[bytes]:
     if count * _LONG_TEXT.size > len(data):
         raise ValueError(f"{len(data)} bytes are stored for {count} texts")
     for place in range(count):
-        yield _long_text(source, *_LONG_TEXT.unpack_from(data, place * _LONG_TEXT.size))
+        yield long_text(source, *_LONG_TEXT.unpack_from(data, place * _LONG_TEXT.size))
 
 
-def _long_text(source: Source, length: int, address: int, index: int) -> bytes:
-    """The text in the global heap; an object there is found by its number."""
+def long_text(source: Source, length: int, address: int, index: int) -> bytes:
+    """A text in the global heap, where an object is found by its number.
+
+    Raises:
+        UnsafeFileError: it is larger than `MAXIMAL_VALUE_BYTES`.
+        ValueError: there is none.
+    """
     if not length and not address:
         return b""
     if length > MAXIMAL_VALUE_BYTES:

@@ -26,8 +26,8 @@ MAXIMAL_TREE_LEVEL = 32
 MAXIMAL_PIECE_BYTES = 64 << 20
 """Of an object header, or of the names in a group."""
 
-DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, CONTINUATION, SYMBOL_TABLE = (
-    0x1, 0x2, 0x3, 0x6, 0x7, 0x8, 0xB, 0x10, 0x11,
+DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE = (
+    0x1, 0x2, 0x3, 0x6, 0x7, 0x8, 0xB, 0xC, 0x10, 0x11,
 )  # fmt: skip
 """The messages of an object header that matter here."""
 
@@ -108,6 +108,8 @@ class Header:
     """By type."""
     links: list[bytes]
     """The link messages."""
+    attributes: list[bytes]
+    """The attribute messages, which no tensor needs."""
 
     @property
     def is_group(self) -> bool:
@@ -120,7 +122,7 @@ def read_header(source: Source, address: int, what: str) -> Header:
     version, _, size = _HEADER.unpack(source.take(address, _HEADER.size))
     if version != 1:
         source.refuse(f"{what} is not in the plain format", f"header version {version}", "version 1")
-    found, found_links = dict[int, bytes](), list[bytes]()
+    found, found_links, attributes = dict[int, bytes](), list[bytes](), list[bytes]()
     pending = [(address + _HEADER.size, size)]
     while pending:
         for kind, flags, body in message_block(source.take(*pending.pop(0))):
@@ -128,11 +130,13 @@ def read_header(source: Source, address: int, what: str) -> Header:
                 pending.append(struct.unpack("<QQ", body[:16]))
             elif kind == LINK:
                 found_links.append(body)
+            elif kind == ATTRIBUTE:
+                attributes.append(body)
             elif kind in _MATTERS:
                 if kind in found or flags & _SHARED:
                     source.refuse(f"{what} has an unusual header", f"message {kind} twice or shared", "one of its own")
                 found[kind] = body
-    return Header(found, found_links)
+    return Header(found, found_links, attributes)
 
 
 def message_block(data: bytes) -> Iterator[tuple[int, int, bytes]]:

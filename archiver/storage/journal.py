@@ -13,15 +13,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from archiver.errors import RecordError, StorageError
+from archiver.errors import RecordError, StorageError, UnsafeFileError
 from archiver.records.base import utc_now
 from archiver.records.journal import EventName, JournalEvent
 from archiver.storage import files
 from archiver.storage.jsonable import jsonable
-from archiver.storage.reading import read_below
+from archiver.storage.reading import count_values, read_below, whole_lines
 
 JOURNAL_NAME = "journal.jsonl"
-MAXIMAL_JOURNAL_BYTES = 1 << 30
+MAXIMAL_JOURNAL_BYTES = 256 << 20
+MAXIMAL_JOURNAL_VALUES = 10_000_000
+"""Commas and brackets: about half a million epochs, and a gigabyte of memory."""
+MAXIMAL_FAULTS = 1000
+"""After so many broken lines, the rest is not read."""
 RESERVE_NAME = f"{files.TEMPORARY_PREFIX}reserve"
 RESERVE_BYTES = 64 << 10
 
@@ -96,12 +100,18 @@ class Journal:
 
         Raises:
             RecordError: there is no journal.
-            UnsafeFileError: it is a link or no regular file, or larger than `MAXIMAL_JOURNAL_BYTES`.
+            UnsafeFileError: it is a link or no regular file, larger than `MAXIMAL_JOURNAL_BYTES`, or holds more than
+                `MAXIMAL_JOURNAL_VALUES`.
         """
         try:
             data = read_below(self.path.parent, self.path.name, MAXIMAL_JOURNAL_BYTES)
         except OSError as error:
             raise RecordError(f"{self.path}: {error.strerror or error}; expected the journal of a run") from error
+        count = count_values(data)
+        if count > MAXIMAL_JOURNAL_VALUES:
+            raise UnsafeFileError(
+                f"{self.path}: Received about {count} values. Expected at most {MAXIMAL_JOURNAL_VALUES}."
+            )
         return parse_journal(data)
 
     def mend(self) -> None:
@@ -119,14 +129,16 @@ def parse_journal(data: bytes) -> JournalContents:
     """The events of a journal's bytes."""
     events: list[JournalEvent] = []
     faults: list[tuple[int, str]] = []
-    *lines, rest = data.split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(whole_lines(data), start=1):
+        if len(faults) >= MAXIMAL_FAULTS:
+            faults.append((number, "the rest is not read: too many lines are broken"))
+            break
         try:
             events.append(JournalEvent.model_validate_json(line))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             faults.append((number, f"/{'/'.join(map(str, first['loc']))}: {first['msg']}"))
-    return JournalContents(tuple(events), tuple(faults), len(rest))
+    return JournalContents(tuple(events), tuple(faults), len(data) - data.rfind(b"\n") - 1)
 
 
 def events_named(contents: JournalContents, name: EventName) -> Iterator[JournalEvent]:

@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 
 from archiver.errors import DamagedFileError
 from archiver.storage.guards import opened, refuse
+from archiver.storage.reading import count_values
 from archiver.storage.zips import SafeZip
 
 CONFIG_MEMBER = "config.json"
 MAXIMAL_CONFIG_BYTES = 64 << 20
 MAXIMAL_CONFIG_VALUES = 2_000_000
-"""Counted by commas and brackets before parsing: a byte of JSON can become a hundred bytes of Python objects."""
+"""Counted by commas and brackets before parsing, see `count_values`."""
 MAXIMAL_CONFIG_DEPTH = 400
 MAXIMAL_FINDINGS = 100
 
@@ -55,7 +56,7 @@ def parse_config(data: bytes, where: str) -> Any:
         UnsafeFileError: more than `MAXIMAL_CONFIG_VALUES` values, or nested deeper than `MAXIMAL_CONFIG_DEPTH`.
         DamagedFileError: it is no JSON.
     """
-    count = sum(data.count(mark) for mark in (b",", b"[", b"{"))
+    count = count_values(data)
     if count > MAXIMAL_CONFIG_VALUES:
         refuse(where, "too many values", f"about {count}", f"at most {MAXIMAL_CONFIG_VALUES}")
     try:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 from archiver.errors import UnsafePathError
 from archiver.storage.beneath import relative_parts
+from archiver.storage.reading import whole_lines
 
 DIGEST_LENGTHS = {"md5": 32, "sha256": 64, "blake3": 64}
 MAXIMAL_MANIFEST_BYTES = 64 << 20
+MAXIMAL_FAULTS = 1000
+"""Of one manifest: after so many, the rest is not read."""
 
 MANIFEST_NAMES = {algorithm: f"manifest-{algorithm}.txt" for algorithm in DIGEST_LENGTHS}
 """The manifests in the order in which they are written; each covers those before it."""
@@ -65,7 +68,10 @@ def parse_manifest(data: bytes, algorithm: str) -> tuple[dict[str, str], list[Gr
     previous = b""
     folded: dict[str, str] = {}
     pattern = re.compile(rb"([0-9a-f]{%d})  (.+)" % DIGEST_LENGTHS[algorithm], re.DOTALL)
-    for number, line in enumerate(data.split(b"\n")[: data.count(b"\n")], start=1):
+    for number, line in enumerate(whole_lines(data), start=1):
+        if len(faults) >= MAXIMAL_FAULTS:
+            faults.append(GrammarFault(number, "the rest is not read: too many lines are broken"))
+            break
         match = pattern.fullmatch(line)
         reason = _path_fault(match[2], previous, folded) if match else "is not '<digest>  <path>'"
         if reason is not None:
@@ -81,7 +87,7 @@ def _path_fault(raw: bytes, previous: bytes, folded: dict[str, str]) -> str | No
     try:
         path = raw.decode()
     except UnicodeDecodeError:
-        return f"has a path that is not UTF-8: {raw!r}"
+        return f"has a path that is not UTF-8: {raw[:1000]!r}"
     key = _folded(path)
     if key in folded:
         return f"names {path!r}, which collides with {folded[key]!r}"

@@ -43,3 +43,27 @@ def edit_journal(folder: Path, edit: Callable[[list[Any]], None]) -> None:
     events = [json.loads(line) for line in path.read_bytes().splitlines()]
     edit(events)
     path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+
+
+def seal_as_it_is(folder: Path) -> None:
+    """What an attacker can do who knows the format: metadata and manifests that agree with whatever lies there now.
+
+    Journal and README stay as they are; links and the like stay out of the manifests, as md5sum would leave them.
+    """
+    refresh_metadata(folder)
+    rewrite_manifests(folder)
+
+
+def refresh_metadata(folder: Path) -> None:
+    """Let the metadata list the files that are there, with their sizes and MD5."""
+    (path,) = (folder / "results").glob("*_metadata.json")
+    document = json.loads(path.read_bytes())
+    own = {path.relative_to(folder).as_posix(), *MANIFEST_NAMES.values()}
+    sizes = {name: size for name, size in regular_files(folder).items() if name not in own}
+    digests = hash_files(folder, sizes, ["md5"])
+    document["files"] = {
+        name: {"size_bytes": sizes[name], "md5": digests[name]["md5"], "description": "hostile"}
+        for name in sorted(sizes)
+    }
+    document["total_bytes"] = sum(sizes.values())
+    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
