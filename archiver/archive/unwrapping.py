@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -52,7 +52,11 @@ class Unwrapped:
     def placed(self, findings: Iterable[Finding], prefix: str) -> tuple[Finding, ...]:
         """Findings with their paths in what was asked for; `prefix` is where what they speak of lies in it."""
         return tuple(
-            Finding(each.code, f"{prefix}{each.path}" if each.path else prefix.rstrip("/"), self.named(each.message))
+            replace(
+                each,
+                path=f"{prefix}{each.path}" if each.path else prefix.rstrip("/"),
+                message=self.named(each.message),
+            )
             for each in findings
         )
 

@@ -192,7 +192,15 @@ def _copy_all(copy: _Copy) -> None:
 
 
 def _is_made_anew(run: Run, path: str) -> bool:
-    made = (layout.README, layout.README_HTML, layout.METADATA, layout.SCHEMAS, layout.FIGURES, layout.CRATE)
+    made = (
+        layout.README,
+        layout.README_HTML,
+        layout.METADATA,
+        layout.SCHEMAS,
+        layout.FIGURES,
+        layout.CRATE,
+        layout.SIGNATURE,
+    )
     return path in (*MANIFEST_NAMES.values(), PREVIOUS_SEAL) or any(file.matches(path, run.name) for file in made)
 
 
