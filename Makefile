@@ -29,7 +29,12 @@ $(STANDARDS)/.installed: tests/standards/requirements.txt
 	$(STANDARDS)/bin/python -m pip install --quiet --requirement tests/standards/requirements.txt
 	touch $@
 
-standards: $(STANDARDS)/.installed   ## other people's validators, for the tests alone
+$(STANDARDS)/.node_installed: tests/standards/package.json $(STANDARDS)/.installed
+	@if command -v npm >/dev/null; then cp tests/standards/package.json $(STANDARDS)/ \
+		&& npm install --prefix $(STANDARDS) --no-package-lock --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm: the tests with ajv are skipped" >&2; fi
+
+standards: $(STANDARDS)/.installed $(STANDARDS)/.node_installed   ## other people's validators, for the tests alone
 
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs

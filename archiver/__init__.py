@@ -20,7 +20,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
-- `catalog`: the rebuildable database of many runs.
+- `catalog`: the rebuildable database of many runs; beside it `export`: bags, zip files, Croissant, MLflow.
 - `cli`: the commands; each parses, calls one function, prints.
 
 Names that need Keras are looked up when they are first used: importing archiver, verifying and showing need none.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
-from archiver.archive.verifying import verify
+from archiver.archive.secrets import require_allowed, search_secrets
+from archiver.archive.verifying import require_whole
 from archiver.errors import ArchiverError, RunStateError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
@@ -74,7 +75,9 @@ def _remove_test_files(run: Run) -> None:
         files.remove(run.path_of(file))
 
 
-def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = DEFAULT_REPORT) -> str:
+def close_unfinished(
+    run: Run, *, force: bool = False, report: ReportOptions = DEFAULT_REPORT, allow_secrets: bool = False
+) -> str:
     """Seal what a run left behind whose process is gone, or whose seal was interrupted.
 
     Args:
@@ -82,12 +85,14 @@ def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = D
         force: also where the process cannot be looked at because it belongs to another machine, and where files are
             not those of an earlier seal of which a manifest is left.
         report: how the report is made.
+        allow_secrets: seal although something in it looks like a secret.
 
     Returns:
         The seal id; that of a sealed archive, which is left alone, too.
 
     Raises:
         RunStateError: its process is still there, or files were changed after an earlier seal.
+        SecretsFoundError: something in it looks like a secret; it stays unsealed.
         StorageError: the file system refused.
     """
     sealed = run.seal_id
@@ -114,26 +119,29 @@ def close_unfinished(run: Run, *, force: bool = False, report: ReportOptions = D
         journal.append("status", status="interrupted", note=status.note)
     write_history(run)
     write_results(run)
-    return seal(run, journal, report)
+    return seal(run, journal, report, allow_secrets=allow_secrets)
 
 
-def render_again(run: Run, report: ReportOptions) -> str:
+def render_again(run: Run, report: ReportOptions, *, allow_secrets: bool = False) -> str:
     """Make the report of a sealed archive anew, and seal it.
+
+    Args:
+        run: the archive.
+        report: how the report is made.
+        allow_secrets: seal although something in it looks like a secret.
 
     Returns:
         The new seal id.
 
     Raises:
+        SecretsFoundError: something in it looks like a secret; nothing is touched.
         RunStateError: it is not sealed, or files were changed since: a new seal would hide it.
         StorageError: the file system refused.
     """
-    if run.seal_id is None:
-        raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it and makes its report.")
-    findings = verify(run.path).findings
-    if findings:
-        first = findings[0].describe()
-        raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
-    with changing(run, report=report):
+    require_whole(run)
+    if not allow_secrets:
+        require_allowed(run, search_secrets(run).findings, run.journal.read())
+    with changing(run, report=report, allow_secrets=allow_secrets):
         pass
     return str(run.seal_id)
 

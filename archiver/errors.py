@@ -104,5 +104,17 @@ class MemoryLimitError(ArchiverError):
     exit_code = 14
 
 
+class SecretsFoundError(ArchiverError):
+    """What looks like a token or a password stands in an archive that is to be sealed or handed over."""
+
+    exit_code = 15
+
+
+class PrivacyError(ArchiverError):
+    """A public copy would hold something that was to be left out of it."""
+
+    exit_code = 16
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

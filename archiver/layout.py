@@ -5,6 +5,7 @@ The writer, `verify`, the README's inventory, the JSON Schemas and the documenta
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -141,7 +142,7 @@ MANIFEST_BLAKE3 = ArchiveFile("manifest-blake3.txt", "BLAKE3 of every file: the 
 PREVIOUS_SEAL = ArchiveFile("manifest-blake3.previous", "the seal before this one", "optional", "sealing")
 FIGURES = ArchiveFile("figures/*.svg", "figure", "optional", "report")
 README_HTML = ArchiveFile("README.html", "the report as one page", "optional", "report")
-CRATE = ArchiveFile("ro-crate-metadata.json", "RO-Crate description", "optional", "report")
+CRATE = ArchiveFile("ro-crate-metadata.json", "the archive as an RO-Crate", "optional", "report.crate")
 MEMORY_TRACE = ArchiveFile(
     "traces/memory.csv", "memory of process, machine, container and GPUs over time", "optional", "sampling.recorder"
 )
@@ -166,6 +167,8 @@ OTHER_FILES = (
     TRACES, LOCK, SIGNATURE,
 )  # fmt: skip
 
+_FAMILIES = tuple(entry for entry in (*RECORD_FILES, *OTHER_FILES) if "*" in entry.pattern)
+
 MODEL_FORMATS = {"keras": KERAS_MODEL, "h5": H5_MODEL, "weights.h5": WEIGHTS_H5}
 
 
@@ -177,8 +180,13 @@ def all_files() -> Iterator[ArchiveFile]:
 
 def entry_for(path: str, name: str) -> ArchiveFile | None:
     """The entry that `path` belongs to, the exact ones first; None where the table knows no such file."""
-    exact = next((entry for entry in all_files() if "*" not in entry.pattern and entry.matches(path, name)), None)
-    return exact or next((entry for entry in all_files() if entry.matches(path, name)), None)
+    return _exact(name).get(path) or next((entry for entry in _FAMILIES if entry.matches(path, name)), None)
+
+
+@functools.lru_cache(maxsize=16)
+def _exact(name: str) -> dict[str, ArchiveFile]:
+    """By path: the entries that are one file; the list is asked for every file of an archive, several times."""
+    return {entry.path(name): entry for entry in all_files() if "*" not in entry.pattern}
 
 
 def schema_file(kind: str) -> str:

@@ -1,9 +1,9 @@
 """The one place that knows the order of sealing, and the rules for changing a sealed archive.
 
-Order, so that nothing is circular and nothing uncovered: data, journal (last line `sealed`) -> README -> metadata (MD5
-of all so far) -> manifest-md5 -> manifest-sha256 (covers manifest-md5 too) -> manifest-blake3 (covers both), written
-last: its presence means sealed. The *seal id* is the SHA-256 of manifest-blake3.txt. A signature (`model.sig`) is made
-after that and stands in no manifest.
+Order, so that nothing is circular and nothing uncovered: data, journal (last line `sealed`) -> README -> RO-Crate ->
+metadata (MD5 of all so far) -> manifest-md5 -> manifest-sha256 (covers manifest-md5 too) -> manifest-blake3 (covers
+both), written last: its presence means sealed. The *seal id* is the SHA-256 of manifest-blake3.txt. A signature
+(`model.sig`) is made after that and stands in no manifest.
 
 A sealed archive is changed between `unseal` and `seal`; each seal names the one before it, so the seals form a chain.
 """
@@ -11,27 +11,34 @@ A sealed archive is changed between `unseal` and `seal`; each seal names the one
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
+from datetime import datetime
 from time import perf_counter
 
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.completeness import missing_files
-from archiver.archive.documents import document_bytes
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, document_bytes
 from archiver.archive.failures import record_failure
 from archiver.archive.run import Run
-from archiver.errors import ArchiverError, RunStateError
+from archiver.archive.secrets import ALLOWED, REFUSED, refused_secrets, require_allowed, search_secrets
+from archiver.errors import ArchiverError, RunStateError, SecretsFoundError
 from archiver.records.base import FORMAT_VERSION, local_offset_seconds, utc_now
 from archiver.records.manifest import FilePart, Metadata
-from archiver.report.context import read_records
+from archiver.report.context import Records, read_records
+from archiver.report.crate.files import CrateFile
+from archiver.report.crate.outline import Outline, outline
+from archiver.report.crate.software import entry_of
 from archiver.report.drawing import draw_figures
 from archiver.report.inventory import InventoryLine
 from archiver.report.report import Report, ReportOptions, plain_report, render
 from archiver.storage import files
-from archiver.storage.digests import ALGORITHMS, bytes_digests, sha256_of
+from archiver.storage.digests import ALGORITHMS, bytes_digests, content_swhid, sha256_of
 from archiver.storage.hashing import hash_files, regular_files
 from archiver.storage.journal import Journal, events_named
 from archiver.storage.manifests import MANIFEST_NAMES, PREVIOUS_SEAL, check_names, format_manifest
+from archiver.storage.reading import read_below
 from archiver.version import __version__
 
 DEFAULT_REPORT = ReportOptions()
@@ -39,19 +46,27 @@ DEFAULT_REPORT = ReportOptions()
 Digests = dict[str, dict[str, str]]
 
 
-def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> str:
+def seal(
+    run: Run,
+    journal: Journal | None = None,
+    report: ReportOptions = DEFAULT_REPORT,
+    *,
+    allow_secrets: bool = False,
+) -> str:
     """Seal the archive: write README, metadata and manifests over whatever is in it.
 
     Args:
         run: an archive that is not sealed.
         journal: the live journal of the run, where there is one.
         report: how the report is made.
+        allow_secrets: seal although something in it looks like a secret; the journal says so.
 
     Returns:
         The seal id.
 
     Raises:
         RunStateError: it is sealed already.
+        SecretsFoundError: something in it looks like a secret; the archive stays unsealed, with its data.
         UnsafePathError: a file has a name that cannot stand in a manifest; rename it and seal again.
         StorageError: the file system refused; the archive stays unsealed, with its data.
     """
@@ -64,28 +79,59 @@ def seal(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAU
     check_names(regular_files(run.path))
     _end_unsealing(run, journal)
     _copy_schemas(run)
-    made = _report(run, journal, report)
+    records = read_records(run)
+    made = _report(run, records, journal, report)
     files.remove_empty_folders(run.path)
-    _excuse_missing(run, journal)
+    paths = regular_files(run.path)
+    _excuse_missing(run, journal, paths)
+    _check_secrets(run, journal, made, allow=allow_secrets)
+    crate = _crate(run, records, journal, paths)
     previous = _previous_seal_id(run)
     journal.append("sealed", previous_seal_id=previous)
-    return _write_seal(run, made, previous, began)
+    return _write_seal(run, made, crate, previous, began)
 
 
-def _write_seal(run: Run, report: Report, previous: str | None, began: float) -> str:
-    written_here = {
+def _written_here(run: Run) -> set[str]:
+    """What sealing writes, over what an earlier seal has left of it."""
+    return {
         layout.README.pattern,
         layout.README_HTML.pattern,
+        layout.CRATE.pattern,
         layout.METADATA.path(run.name),
         *MANIFEST_NAMES.values(),
     }
+
+
+def _check_secrets(run: Run, journal: Journal, report: Report, *, allow: bool) -> None:
+    """Search what will be sealed; in its report, the page follows from the text, and the figures from the records."""
+    figures = {path for path in regular_files(run.path) if layout.FIGURES.matches(path, run.name)}
+    found = search_secrets(
+        run, leave_out=_written_here(run) | figures, texts={layout.README.pattern: report.markdown}
+    ).findings
+    contents = journal.read()
+    told = [asdict(each) for each in found]
+    try:
+        require_allowed(run, found, contents)
+    except SecretsFoundError:
+        if not allow:
+            if refused_secrets(contents) != list(found):  # the same again is told once
+                journal.append(REFUSED, findings=told)
+            raise
+        journal.append(ALLOWED, findings=told)
+
+
+def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str | None, began: float) -> str:
+    written_here = _written_here(run)
     sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
     with files.explained("read the files of", run.path):
         digests = hash_files(run.path, sizes, ALGORITHMS)
     lines = [InventoryLine(path, sizes[path], digests[path]["md5"], _describe(run, path)) for path in sorted(sizes)]
     for path, text in report.filled(lines).items():
         _add(run, path, text.encode(), sizes, digests)
-    metadata = _metadata(run, sizes, digests, previous, perf_counter() - began)
+    sealed = utc_now()
+    if crate is not None:
+        _add(run, layout.CRATE.pattern, crate.filled(_crate_files(run, sizes, digests), sealed), sizes, digests)
+    metadata = _metadata(run, sizes, digests, previous, sealed=sealed, sealing_seconds=perf_counter() - began)
     _add(run, layout.METADATA.path(run.name), document_bytes(metadata), sizes, digests)
     for algorithm, name in MANIFEST_NAMES.items():
         manifest = format_manifest({path: each[algorithm] for path, each in digests.items()})
@@ -101,14 +147,20 @@ def _add(run: Run, path: str, data: bytes, sizes: dict[str, int], digests: Diges
 
 
 def _metadata(
-    run: Run, sizes: dict[str, int], digests: Digests, previous: str | None, sealing_seconds: float
+    run: Run,
+    sizes: dict[str, int],
+    digests: Digests,
+    previous: str | None,
+    *,
+    sealed: datetime,
+    sealing_seconds: float,
 ) -> Metadata:
     status = run.status
     return Metadata(
         schema_reference=layout.schema_reference(layout.METADATA.path(run.name), Metadata.KIND),
         name=run.name,
         archiver_version=__version__,
-        sealed=utc_now(),
+        sealed=sealed,
         local_offset_seconds=local_offset_seconds(),
         sealing_seconds=sealing_seconds,
         status=status.status,
@@ -164,18 +216,23 @@ def _sealing_seconds(run: Run) -> float | None:
 
 
 @contextlib.contextmanager
-def changing(run: Run, journal: Journal | None = None, report: ReportOptions = DEFAULT_REPORT) -> Iterator[None]:
+def changing(
+    run: Run,
+    journal: Journal | None = None,
+    report: ReportOptions = DEFAULT_REPORT,
+    *,
+    allow_secrets: bool = False,
+) -> Iterator[None]:
     """Unseal, let the body change the archive, and seal.
 
     When the body raises, the archive stays unsealed: what is derived from its data may not have been written anew.
     """
     unseal(run, journal)
     yield
-    seal(run, journal, report)
+    seal(run, journal, report, allow_secrets=allow_secrets)
 
 
-def _report(run: Run, journal: Journal, options: ReportOptions) -> Report:
-    records = read_records(run)
+def _report(run: Run, records: Records, journal: Journal, options: ReportOptions) -> Report:
     draw_figures(run, records, journal, wanted=options.figures)
     try:
         return render(run, records, options)
@@ -184,10 +241,31 @@ def _report(run: Run, journal: Journal, options: ReportOptions) -> Report:
         return plain_report(run)
 
 
-def _excuse_missing(run: Run, journal: Journal) -> None:
+def _crate(run: Run, records: Records, journal: Journal, paths: Collection[str]) -> Outline | None:
+    """All of the crate but the files, written once for nothing: what can fail shall fail before the last line."""
+    try:
+        entry = entry_of(records, paths)
+        swhid = content_swhid(read_below(run.path, entry, MAXIMAL_DOCUMENT_BYTES)) if entry is not None else None
+        made = outline(run.name, run.status, records, paths, swhid)
+        made.filled((), utc_now())
+    except Exception as error:  # noqa: BLE001 - a crate that cannot be made must not cost the seal
+        record_failure(journal, "crate", error, layout.CRATE.pattern)
+        files.remove(run.path_of(layout.CRATE))
+        return None
+    return made
+
+
+def _crate_files(run: Run, sizes: dict[str, int], digests: Digests) -> list[CrateFile]:
+    """The files so far, and those that are written after the crate."""
+    found = [CrateFile(path, _describe(run, path), sizes[path], digests[path]["sha256"]) for path in sizes]
+    later = (layout.METADATA.path(run.name), *MANIFEST_NAMES.values())
+    return sorted([*found, *(CrateFile(path, _describe(run, path)) for path in later)], key=lambda file: file.path)
+
+
+def _excuse_missing(run: Run, journal: Journal, paths: Collection[str]) -> None:
     """Say in the journal which files the run did not come to write, since it was killed or interrupted."""
     error = RunStateError("it was not there when the archive was sealed")
-    for entry in missing_files(journal.read(), run.name, regular_files(run.path)):
+    for entry in missing_files(journal.read(), run.name, paths):
         if entry.need != "sealed":
             record_failure(journal, entry.description, error, entry.path(run.name))
 

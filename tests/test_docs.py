@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import archiver
 from archiver import errors, layout
 from archiver.archive.findings import CAUSES
 from archiver.cli.main import COMMANDS, LazyGroup
+from archiver.collect.token_formats import TOKEN_FORMATS
 from archiver.data.cache.plan_file import PlanFile, read_plan
+from archiver.export.leaving_out import CHOICES, DEFAULT
 from archiver.testing import tiny_run
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +88,13 @@ def test_trust_md_has_every_cause():
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["cause", *CAUSES]
 
 
+def test_handing_over_md_runs(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "handing-over.md", "python")
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (tmp_path / "handed_over_bag" / "bagit.txt").exists()
+
+
 def test_the_plan_in_data_md_is_one(tmp_path):
     (plan,) = blocks(ROOT / "docs" / "data.md", "toml")
     (tmp_path / "R1").mkdir()
@@ -102,6 +112,34 @@ def test_the_plan_in_data_md_is_one(tmp_path):
     for table, model in PlanFile.model_fields.items():
         for key in getattr(model.annotation, "model_fields", {}):
             assert re.search(rf"^{key} =", text + plan, re.MULTILINE), f"{table}.{key} is not in the documentation"
+
+
+def test_the_commands_of_privacy_md_run(tmp_path):
+    tiny_run(tmp_path / "runs", "digits_cnn_base", tested=True)
+    (commands,) = blocks(ROOT / "docs" / "privacy.md", "sh")
+    for line in commands.splitlines():
+        program, *arguments = shlex.split(line)
+        command = [str(Path(sys.executable).parent / program), *arguments]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, (line, result.stderr)
+    assert sorted(path.name for path in (tmp_path / "public").iterdir()) == ["digits_cnn_base_models", "short"]
+
+
+def test_privacy_md_names_every_choice():
+    page = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    for choice in set(CHOICES) - set(DEFAULT):
+        assert f"`{choice}`" in page
+    kinds = {form.kind.split()[0] for form in TOKEN_FORMATS} - {
+        "AGE",
+        "age",
+        "W&B",
+        "netrc",
+        "secret",
+        "private",
+        "bearer",
+    }
+    for kind in kinds - {"JSON", "token", "password"}:
+        assert kind in page, kind
 
 
 def test_the_readme_snippet_runs(tmp_path):

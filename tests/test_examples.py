@@ -9,6 +9,7 @@ import pytest
 
 import archiver
 from archiver import layout
+from archiver.testing import add_phase, tiny_run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -79,3 +80,20 @@ def test_the_example_of_an_ensemble_runs(tmp_path):
     assert "COMPLETE: 2 of 2 candidates" in done.stdout
     for run in tmp_path.glob("*_models"):
         archiver.verify(run, deep=True).raise_for_findings()
+
+
+def test_an_archive_is_read_without_archiver(tmp_path):
+    """By the specification alone: the same status, digest of the weights and faults."""
+    run = tiny_run(tmp_path, tested=True)
+    add_phase(run)
+    command = [sys.executable, "-I", str(EXAMPLES / "read_without_archiver.py"), str(run.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[:2] == ["tiny: complete, sealed", f"seal id: {run.seal_id}"]
+    assert f"weights digest: {run.read(layout.WEIGHTS).weights_digest}\n" in done.stdout
+    assert done.stdout.endswith("every file is what was sealed\n")
+    run.path_of(layout.STEPS).write_text("changed")
+    (run.path / "added").touch()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FAULT added is not listed in manifest-sha256.txt" in done.stdout
+    assert "FAULT traces/steps.csv is not what was sealed (sha256)" in done.stdout

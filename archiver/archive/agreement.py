@@ -11,21 +11,22 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from archiver import layout
-from archiver._resources import resource_folder
 from archiver.archive.clocks import inform_of_clocks
 from archiver.archive.completeness import excused_files, missing_files
+from archiver.archive.crate_agreement import check_crate
 from archiver.archive.documents import parse_document
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
-from archiver.archive.schemas import SCHEMA_KINDS
+from archiver.archive.schemas import SCHEMA_KINDS, known_schemas
+from archiver.archive.secrets import allowed_secrets
 from archiver.archive.telemetry_agreement import check_telemetry
 from archiver.errors import ArchiverError
 from archiver.layout import RecordFile
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
-from archiver.storage.digests import sha256_of
 from archiver.storage.journal import MAXIMAL_JOURNAL_BYTES, JournalContents, events_named, parse_journal
 from archiver.storage.manifests import PREVIOUS_SEAL
+from archiver.version import __version__
 
 R = TypeVar("R", bound=Record)
 
@@ -53,6 +54,7 @@ def _check_agreement(inspection: Inspection, journal: JournalContents | None, re
     check_model(inspection, journal, records, _disagree)
     check_telemetry(inspection, journal, records, _disagree)
     _check_metadata(inspection, records)
+    check_crate(inspection)
 
 
 def _read_journal(inspection: Inspection) -> JournalContents | None:
@@ -72,6 +74,11 @@ def _read_journal(inspection: Inspection) -> JournalContents | None:
         inspection.find("journal", path, f"its last line is cut short ({contents.torn_bytes} bytes without an end)")
     for event in events_named(contents, "step_failed"):
         _inform_of_failure(inspection, event.details)
+    for event in events_named(contents, "published"):
+        original = event.details.get("original_seal_id")
+        inspection.inform("published", "", f"this is a public copy of the archive with the seal id {original}")
+    for file, kind in sorted(allowed_secrets(contents)):
+        inspection.inform("secret", file, f"{kind}: somebody allowed it when the archive was sealed")
     return contents
 
 
@@ -122,15 +129,15 @@ def _check_completeness(inspection: Inspection, journal: JournalContents | None)
 
 
 def _check_schemas(inspection: Inspection, records: Records) -> None:
-    ours = resource_folder("schemas") / f"v{FORMAT_VERSION}"
     for kind in SCHEMA_KINDS:
         path = f"schemas/{layout.schema_file(kind)}"
         if path not in inspection.sizes and kind in records and not inspection.is_explained(path):
             inspection.find("missing", path, f"there is a record of the kind {kind}, and not its schema")
-        elif path in inspection.sizes and path not in inspection.damaged:
-            expected = (ours / layout.schema_file(kind)).read_bytes()
-            if sha256_of(expected) != inspection.sha256(path):
-                inspection.find("schema", path, f"is not the schema of format version {FORMAT_VERSION}")
+        elif path not in inspection.sizes or path in inspection.damaged:
+            continue
+        elif inspection.sha256(path) not in known_schemas(kind):
+            message = f"is no schema that archiver wrote for format version {FORMAT_VERSION} up to {__version__}"
+            inspection.find("schema", path, message)
 
 
 def _check_seal_chain(inspection: Inspection, journal: JournalContents, records: Records) -> None:

@@ -31,6 +31,8 @@ def was_completed(journal: JournalContents) -> bool:
 
 
 def excused_files(journal: JournalContents) -> set[str]:
-    """Paths of files of which the journal says that they could not be written."""
+    """Paths of files of which the journal says that they could not be written, or were left out of a public copy."""
     files = (event.details.get("file") for event in events_named(journal, "step_failed"))
-    return {file for file in files if isinstance(file, str)}
+    published = [event.details.get("left_out_files") for event in events_named(journal, "published")]
+    left_out = (file for each in published if isinstance(each, dict) for file in each)
+    return {file for file in (*files, *left_out) if isinstance(file, str)}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from archiver.errors import FormatVersionError, RecordError
 from archiver.records.base import FORMAT_VERSION, Record
+from archiver.version import __version__
 
 MAXIMAL_DOCUMENT_BYTES = 256 << 20
 
@@ -50,7 +51,13 @@ def _refuse_newer_format(data: bytes, file: str) -> None:
 
 
 def _faults(errors: Iterable[Any], file: str) -> list[str]:
-    return [f"{file}#{json_pointer(error['loc'])}: {error['msg']}{_received(error)}" for error in errors]
+    return [f"{file}#{json_pointer(error['loc'])}: {_message(error)}{_received(error)}" for error in errors]
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "extra_forbidden":  # within a version of the format, releases add fields
+        return f"is no field that archiver {__version__} knows; a later release may have added it"
+    return str(error["msg"])
 
 
 def _received(error: Any) -> str:

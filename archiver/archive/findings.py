@@ -31,6 +31,8 @@ FindingCode = Literal[
     "seal_id",
     "signature",
     "clock",
+    "secret",
+    "published",
 ]
 
 Cause = Literal[
@@ -101,6 +103,8 @@ class VerifyReport:
     """What the caller gave as `expect`."""
     signed_by: str | None = None
     """SHA-256 of the public key (in PEM) with which the signature was found to be good; None where it was not."""
+    wrapping: Literal["bag", "zip"] | None = None
+    """What the archive came in; its paths are then those in the bag or zip file."""
 
     @property
     def is_whole(self) -> bool:

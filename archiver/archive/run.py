@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,8 @@ from archiver.layout import ArchiveFile, RecordFile
 from archiver.naming import FOLDER_SUFFIX, MAXIMAL_NAME_LENGTH
 from archiver.records.base import Record
 from archiver.storage import files
+from archiver.storage.bagit import DECLARATION_NAME
+from archiver.storage.beneath import MAXIMAL_DEPTH
 from archiver.storage.digests import sha256_of
 from archiver.storage.journal import JOURNAL_NAME, Journal, events_named
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
@@ -48,6 +51,11 @@ class Run:
             raise NotAnArchiveError(f"Received {str(path)!r}, where there is {what}. Expected the folder of a run.")
         if not os.access(folder, os.R_OK | os.X_OK):
             raise StorageError(errno.EACCES, f"cannot look into {folder}: no permission; chmod u+rx, or ask its owner")
+        if is_bag(folder):
+            raise NotAnArchiveError(
+                f"Received {str(path)!r}, a bag (BagIt). Expected the folder of a run: it lies in the bag's data/. "
+                "(`archiver verify` and `archiver show` take the bag as it is.)"
+            )
         if not is_archive(folder):
             inside = [found.name for found in find_archives(folder)]
             hint = f" It holds {len(inside)} runs: {', '.join(inside[:5])}." if inside else ""
@@ -116,25 +124,42 @@ class Run:
 
 def is_archive(folder: Path) -> bool:
     """Whether the folder looks like an archive, whole or not."""
-    return any(os.path.lexists(folder / name) for name in (JOURNAL_NAME, *MANIFEST_NAMES.values()))
+    is_one = any(os.path.lexists(folder / name) for name in (JOURNAL_NAME, *MANIFEST_NAMES.values()))
+    return is_one and not is_bag(folder)
+
+
+def is_bag(folder: Path) -> bool:
+    """Whether the folder looks like a bag, which may hold an archive: its manifests are called as those of one."""
+    return os.path.lexists(folder / DECLARATION_NAME) and not os.path.lexists(folder / JOURNAL_NAME)
 
 
 def find_archives(path: Path) -> list[Path]:
-    """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name."""
-    if not path.is_dir() or is_archive(path):
+    """The archive at `path`, or the archives directly in it and below it when it is a store; sorted by name.
+
+    A bag stands for the archive in it. Links are not followed, nor are folders looked into that an interrupted export
+    has left.
+    """
+    if not path.is_dir() or _stands_for_itself(path):
         return [path]
-    found: list[Path] = []
-    for child in sorted(path.iterdir()):
-        if child.is_dir() and not child.is_symlink():
-            found += [child] if is_archive(child) else _archives_below(child)
-    return found
+    return list(_archives_below(path, MAXIMAL_DEPTH))
 
 
-def _archives_below(folder: Path) -> list[Path]:
+def _stands_for_itself(folder: Path) -> bool:
+    return is_archive(folder) or is_bag(folder)
+
+
+def _archives_below(folder: Path, depth: int) -> Iterator[Path]:
     try:
-        return find_archives(folder) if any(folder.iterdir()) else []
+        children = sorted(folder.iterdir())
     except OSError:
-        return []
+        return
+    for child in children:
+        if not child.is_dir() or child.is_symlink() or child.name.startswith(files.TEMPORARY_PREFIX):
+            continue
+        if _stands_for_itself(child):
+            yield child
+        elif depth > 1:
+            yield from _archives_below(child, depth - 1)
 
 
 def _name_of(folder: Path) -> str:

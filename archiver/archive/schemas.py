@@ -13,9 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from archiver import layout
-from archiver.records.base import Part
+from archiver._resources import resource_folder
+from archiver.records.base import FORMAT_VERSION, Part
 from archiver.records.journal import JournalEvent
 from archiver.records.training import SnapshotState
+from archiver.storage.digests import sha256_of
 
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,6 +28,18 @@ _CLASSES: dict[str, type[Part]] = {entry.record.KIND: entry.record for entry in 
 
 SCHEMA_KINDS = tuple(sorted(_CLASSES))
 """Every kind of record, and `journal_event` for a line of the journal."""
+
+RELEASED = "released.json"
+"""Beside the folders of schemas: `{kind: {sha256: release}}`, of every schema that a release wrote."""
+
+
+@cache
+def known_schemas(kind: str) -> frozenset[str]:
+    """SHA-256 of the schemas of a kind that archives may hold: this version's own, and those of earlier releases."""
+    folder = resource_folder("schemas")
+    own = (folder / f"v{FORMAT_VERSION}" / layout.schema_file(kind)).read_bytes()
+    released = json.loads((folder / RELEASED).read_bytes())
+    return frozenset({sha256_of(own), *released.get(kind, {})})
 
 
 def json_schema(kind: str) -> dict[str, Any]:

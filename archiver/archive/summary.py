@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from archiver.records.model import ModelConfig
 from archiver.records.results import Results
 from archiver.records.run import RunRecord
 from archiver.records.training import History, TrainConfig
+from archiver.storage.journal import events_named
 
 _BARS = "\N{LOWER ONE EIGHTH BLOCK}▂▃▄▅▆▇█"
 
@@ -29,6 +31,7 @@ def summary_rows(run: Run) -> Rows:
     rows: list[tuple[str, str]] = [("run", run.name), ("status", run.status.describe())]
     seal_id = run.seal_id
     rows.append(("seal id", seal_id or "none: not sealed"))
+    rows += _published(run)
     sections: tuple[tuple[RecordFile[Any], Callable[[Any], Rows]], ...] = (
         (layout.RUN, _of_run),
         (layout.DATASET_STATS, _of_data),
@@ -56,6 +59,15 @@ def _section(run: Run, file: RecordFile[Any], describe: Callable[[Any], Rows]) -
     except ArchiverError as error:
         return [(file.record.KIND, f"cannot be read: {str(error).splitlines()[0]}")]
     return list(describe(record)) if record is not None else []
+
+
+def _published(run: Run) -> Rows:
+    """Of a public copy: what it was made from, and what it lacks."""
+    with contextlib.suppress(ArchiverError):
+        for event in events_named(run.journal.read(), "published"):
+            left_out = event.details.get("left_out")
+            names = ", ".join(map(str, left_out)) if isinstance(left_out, list) else "?"
+            yield "public copy", f"of {event.details.get('original_seal_id')}, without {names}"
 
 
 def _results(run: Run) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ def _faults(inspection: Inspection, telemetry: Telemetry, phase_count: int) -> I
 
 def _fault(inspection: Inspection, trace: TracePart, *, is_exact: bool) -> str | None:
     path = f"traces/{trace.file}"
-    if path in inspection.damaged or inspection.is_below_unlistable(path):
+    if path in inspection.excused or path in inspection.damaged or inspection.is_below_unlistable(path):
         return None  # which was said
     header = _header(inspection, trace)
     if header is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from archiver import layout
 from archiver.archive import agreement
+from archiver.archive.bags import BagInspection, check_bag
 from archiver.archive.deep import check_tensors
 from archiver.archive.expecting import check_expected, checked_seal_id
 from archiver.archive.findings import VerifyReport
@@ -15,8 +17,10 @@ from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
 from archiver.archive.left_behind import left_behind
 from archiver.archive.renamed import find_elsewhere
 from archiver.archive.run import Run
+from archiver.archive.secrets import allowed_secrets, message_of, refused_secrets, search_secrets
 from archiver.archive.transfer import explain_absence, explain_change, explain_link, explain_refusal, undone_manifest
-from archiver.errors import ArchiverError, ArgumentError
+from archiver.archive.unwrapping import Unwrapped, unwrapped
+from archiver.errors import ArchiverError, ArgumentError, RunStateError
 from archiver.storage import manifests
 from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
 from archiver.storage.digests import ALGORITHMS, file_digests, sha256_of
@@ -34,12 +38,13 @@ def verify(
     deep: bool = False,
     expect: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
+    secrets: bool = False,
     on_bytes: Callable[[int], None] | None = None,
 ) -> VerifyReport:
     """Check one archive.
 
     Args:
-        path: the folder of the run.
+        path: the folder of the run; or a bag or a zip file with it, as `archiver export` writes them.
         algorithm: the digests to check the bytes against: "blake3", "sha256", "md5" or "all". The manifests are
             checked against each other whatever is chosen, but no other file holds the digests in
             manifest-blake3.txt: that one of them is damaged shows with "blake3" and "all" only.
@@ -48,6 +53,7 @@ def verify(
             says what became of that one as far as the archive tells.
         public_key: file with a public key in PEM: also check that the archive is signed (`model.sig`), with that key,
             over this very seal.
+        secrets: also search it for tokens and passwords.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
 
     Returns:
@@ -56,6 +62,9 @@ def verify(
     Raises:
         NotAnArchiveError: there is no archive.
         ArgumentError: no such algorithm; `expect` is no seal id; the public key cannot be used.
+        UnsafeFileError: a zip file asks for what unpacking must not do.
+        DamagedFileError: a zip file cannot be unpacked.
+        StorageError: there is no room to unpack it.
         MissingExtraError: a signature is to be checked, and `cryptography` is not installed.
     """
     if algorithm not in (*ALGORITHMS, "all"):
@@ -63,21 +72,74 @@ def verify(
     algorithms = ALGORITHMS if algorithm == "all" else (algorithm,)
     expected = checked_seal_id(expect) if expect is not None else None
     check_signature = _signature_check(public_key) if public_key is not None else None
-    inspection = Inspection(Run.open(path))
-    _list_files(inspection)
-    _read_manifests(inspection)
-    _compare_lists(inspection)
-    _check_bytes(inspection, algorithms, on_bytes)
-    agreement.check(inspection)
-    if expected is not None:
-        check_expected(inspection, expected)
-    if check_signature is not None:
-        check_signature(inspection)
-    elif inspection.signature_bytes is not None:
-        _inform_of_signature(inspection)
-    if deep:
-        check_tensors(inspection)
-    return _report(inspection, algorithms, expected)
+    with unwrapped(path) as wrapped:
+        inspection = Inspection(Run.open(wrapped.folder))
+        _list_files(inspection)
+        _read_manifests(inspection)
+        _compare_lists(inspection)
+        _check_bytes(inspection, algorithms, on_bytes)
+        agreement.check(inspection)
+        if expected is not None:
+            check_expected(inspection, expected)
+        if check_signature is not None:
+            check_signature(inspection)
+        elif inspection.signature_bytes is not None:
+            _inform_of_signature(inspection)
+        if deep:
+            check_tensors(inspection)
+        if secrets:
+            _check_secrets(inspection)
+        report = _report(inspection, algorithms, expected)
+        return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
+
+
+def require_whole(run: Run, algorithm: HashChoice = "blake3") -> VerifyReport:
+    """Refuse an archive that is not as it was sealed, before something is made of it.
+
+    Args:
+        run: the archive.
+        algorithm: as of `verify`.
+
+    Returns:
+        The report, which has no finding.
+
+    Raises:
+        RunStateError: it is not sealed, or not whole.
+    """
+    if run.seal_id is None:
+        raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it and makes its report.")
+    report = verify(run.path, algorithm=algorithm)
+    if report.findings:
+        first = report.findings[0].describe()
+        raise RunStateError(f"{run.path} is not as it was sealed ({first}); `archiver verify` says more.")
+    return report
+
+
+def _report_of_all(
+    wrapped: Unwrapped, inspection: Inspection, report: VerifyReport, on_bytes: Callable[[int], None] | None
+) -> VerifyReport:
+    """The report of an archive and of the bag or zip file around it, with paths in that."""
+    prefix = wrapped.inside(wrapped.folder)
+    findings, information = wrapped.placed(report.findings, prefix), wrapped.placed(report.information, prefix)
+    count, size = report.files_checked, report.bytes_checked
+    if wrapped.bag is not None:
+        bag = BagInspection(wrapped.bag, f"{wrapped.folder.relative_to(wrapped.bag).as_posix()}/", on_bytes=on_bytes)
+        check_bag(bag, inspection.listed if report.seal_id else {}, report.seal_id)
+        inside = wrapped.inside(wrapped.bag)
+        known = {(finding.code, finding.path) for finding in findings}
+        told = wrapped.placed(bag.findings, inside)
+        findings = (*findings, *(finding for finding in told if (finding.code, finding.path) not in known))
+        information = (*information, *wrapped.placed(bag.information, inside))
+        count, size = len(bag.sizes), sum(bag.sizes.values())
+    return replace(
+        report,
+        path=wrapped.path,
+        wrapping=wrapped.wrapping,
+        files_checked=count,
+        bytes_checked=size,
+        findings=findings,
+        information=information,
+    )
 
 
 def _signature_check(public_key: str | os.PathLike[str]) -> Callable[[Inspection], None]:
@@ -180,11 +242,36 @@ def _parents(path: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
+def _check_secrets(inspection: Inspection) -> None:
+    try:
+        search = search_secrets(inspection.run)
+        allowed = allowed_secrets(inspection.run.journal.read())
+    except (ArchiverError, OSError) as error:
+        inspection.find("unreadable", "", f"it cannot be searched for secrets: {error}")
+        return
+    for each in search.findings:
+        tell = inspection.inform if (each.file, each.kind) in allowed else inspection.find
+        tell("secret", f"{each.file}:{each.line}" if each.line else each.file, f"{each.kind} ({each.hint})")
+    for path in search.not_whole:
+        inspection.inform("secret", path, "was not searched for secrets to its end: it is too large, or no text")
+
+
+def _say_refused(inspection: Inspection) -> None:
+    """Where sealing was refused, say why."""
+    try:
+        refused = refused_secrets(inspection.run.journal.read())
+    except ArchiverError:
+        return  # reported with the journal
+    if refused:
+        inspection.find("not_sealed", "", message_of(inspection.run, refused))
+
+
 def _read_manifests(inspection: Inspection) -> None:
     seal = layout.MANIFEST_BLAKE3.pattern
     if seal not in inspection.sizes:
         status = _status(inspection.run)
         inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
+        _say_refused(inspection)
     for algorithm, name in MANIFEST_NAMES.items():
         if name not in inspection.sizes:
             if seal in inspection.sizes:

@@ -23,7 +23,7 @@ from archiver.storage.files import explained
 FILE_NAME = "catalog.db"
 APPLICATION_ID = 0x61726368
 """In the header of the file: "arch"."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the tables below: raised with every change of them."""
 BUSY_SECONDS = 60
 CACHE_BYTES = 64 << 20
@@ -67,7 +67,8 @@ ENSEMBLE_LOG = sql.Table(
     *(sql.Column(column.name, _TYPES[column.kind]) for column in ENSEMBLE_COLUMNS),
 )
 """A row for each candidate that was tried. Memory that was not measured has no value."""
-sql.Index("runs_path", RUNS.c.path, unique=True)
+sql.Index("runs_path", RUNS.c.path, RUNS.c.stamp)  # both, so that looking for changes reads nothing else
+sql.Index("runs_problem", RUNS.c.problem, sqlite_where=RUNS.c.problem.is_not(None))
 sql.Index("runs_weights", RUNS.c.weights_digest)
 sql.Index("runs_best_weights", RUNS.c.best_weights_digest)
 sql.Index("runs_initial_weights", RUNS.c.initial_weights_digest)

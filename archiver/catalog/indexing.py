@@ -6,6 +6,7 @@ run that is not sealed appends to its journal.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,11 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects import sqlite
 
-from archiver.archive.run import is_archive
-from archiver.catalog.columns import COLUMNS
+from archiver.archive.run import is_archive, is_bag
 from archiver.catalog.database import METRICS, RUNS, told
 from archiver.catalog.ensembles import is_ensemble, refresh_ensembles
 from archiver.catalog.parallel import read_rows
-from archiver.catalog.reading import Row
+from archiver.catalog.reading import NAMES, Cells
 from archiver.catalog.stamps import FRESH_NS, UNSETTLED
 from archiver.layout import JOURNAL
 
@@ -61,7 +61,7 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
         ensembles: list[str] = []
-        found = {_text(path): (path, stamp) for path, stamp in _archives(store, "", known, ensembles)}
+        found = {text: (path, stamp) for text, path, stamp in _archives(store, "", known, ensembles)}
         changed = [
             path for path, (_, stamp) in found.items() if everything or stamp == UNSETTLED or known.get(path) != stamp
         ]
@@ -78,13 +78,18 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
 
 
 _KNOWN = str(sql.select(RUNS.c.path, RUNS.c.stamp).compile())
-_COUNTS = sql.select(sql.func.count(), sql.func.count(RUNS.c.problem)).select_from(RUNS)
+_COUNTS = sql.select(*(
+    sql.select(sql.func.count()).select_from(RUNS).where(condition).scalar_subquery()
+    for condition in (sql.true(), RUNS.c.problem.is_not(None))
+))  # fmt: skip
 
 
 def _archives(
     folder: Path, prefix: str, known: Mapping[str, str], ensembles: list[str], depth: int = 0
-) -> Iterator[tuple[str, str]]:
-    """Path from the store, and stamp, of each archive below a folder; links are not followed.
+) -> Iterator[tuple[str, str, str]]:
+    """Path from the store, as the catalogue has it and as it is, and stamp, of each archive below a folder.
+
+    Links are not followed.
 
     Ensembles are appended to a list meanwhile.
     """
@@ -95,12 +100,13 @@ def _archives(
                 if not entry.is_dir(follow_symlinks=False) or entry.name.startswith("."):
                     continue
                 path = prefix + entry.name
-                stamp = _stamp(entry, known.get(_text(path)))
+                text = path if path.isascii() else _text(path)
+                stamp = _stamp(entry, known.get(text))
                 if stamp is not None:
-                    yield path, stamp
+                    yield text, path, stamp
                 elif is_ensemble(entry.path):
                     ensembles.append(path)
-                else:
+                elif not is_bag(Path(entry)):  # a bag is a copy, handed over
                     below.append(entry.name)
     except OSError:  # it vanished, or may not be read
         return
@@ -111,7 +117,7 @@ def _archives(
 
 def _text(path: str) -> str:
     """As the catalogue has it: bytes of a name that are no UTF-8 are written out."""
-    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _stamp(entry: os.DirEntry[str], before: str | None) -> str | None:
@@ -134,35 +140,34 @@ def _stamp(entry: os.DirEntry[str], before: str | None) -> str | None:
     return f"{own}|{journal.st_mtime_ns} {journal.st_size}"
 
 
-def _write(engine: sql.Engine, rows: list[tuple[str, str, Row]], replaced: list[str]) -> None:
+def _write(engine: sql.Engine, rows: list[tuple[str, str, Cells]], replaced: list[str]) -> None:
     """Rows in place of those of these paths, all or none."""
     with engine.connect().execution_options(writes=True) as connection:
-        some = RUNS.c.path.in_(replaced)
-        connection.execute(METRICS.delete().where(METRICS.c.run_id.in_(sql.select(RUNS.c.run_id).where(some))))
-        connection.execute(RUNS.delete().where(some))
+        for delete in (_DELETE_METRICS, _DELETE_RUNS):
+            connection.exec_driver_sql(delete, (json.dumps(replaced),))
         first = connection.execute(sql.select(sql.func.coalesce(sql.func.max(RUNS.c.run_id), 0) + 1)).scalar_one()
         if rows:
             connection.exec_driver_sql(_INSERT_RUN, [_values(first + place, *each) for place, each in enumerate(rows)])
         metrics = [
             (name, first + place, value)
-            for place, (_, _, row) in enumerate(rows) for name, value in row.metrics.items()
+            for place, (_, _, (_, values)) in enumerate(rows) for name, value in values.items()
         ]  # fmt: skip
         if metrics:
             connection.exec_driver_sql(_INSERT_METRIC, metrics)
         connection.commit()
 
 
-def _values(run_id: int, path: str, stamp: str, row: Row) -> tuple[Any, ...]:
-    values = row.values
-    values["path"] = path
-    if values.get("status") == "running":
+def _values(run_id: int, path: str, stamp: str, cells: Cells) -> tuple[Any, ...]:
+    values = cells[0]
+    values[_PATH] = path
+    if values[_STATUS] == "running":
         stamp = UNSETTLED  # whether its process lives is not to be seen from its files
-    elif values["is_sealed"]:
+    elif values[_IS_SEALED]:
         stamp = stamp.partition("|")[0]
-    return (run_id, stamp, *(values.get(name) for name in _NAMES))
+    return (run_id, stamp, *values)
 
 
-_NAMES = tuple(column.name for column in COLUMNS)
+_PATH, _STATUS, _IS_SEALED = (NAMES.index(name) for name in ("path", "status", "is_sealed"))
 
 
 def _insert(table: sql.Table) -> str:
@@ -170,4 +175,8 @@ def _insert(table: sql.Table) -> str:
     return str(table.insert().compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
+# One parameter for all paths: preparing a statement of thousands takes longer than what it does.
+_SOME = "FROM runs WHERE path IN (SELECT value FROM json_each(?))"
+_DELETE_METRICS = f"DELETE FROM metrics WHERE run_id IN (SELECT run_id {_SOME})"  # noqa: S608 - no text of anybody's
+_DELETE_RUNS = f"DELETE {_SOME}"
 _INSERT_RUN, _INSERT_METRIC = _insert(RUNS), _insert(METRICS)

@@ -7,14 +7,14 @@ the dashboard, is not forked.
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
-import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from archiver.catalog.reading import Row, read_row
+from archiver.catalog.reading import Cells, read_row
 
 MINIMAL_RUNS = 1000
 """Fewer are read by this process alone."""
@@ -22,17 +22,18 @@ MAXIMAL_PROCESSES = 8
 ROWS_AT_ONCE = 64
 
 
-def read_rows(folders: Sequence[Path]) -> Iterator[Row]:
-    """The row of each archive, in order; see `read_row`."""
+def read_rows(folders: Sequence[Path]) -> Iterator[Cells]:
+    """The cells of each archive, in order; see `read_row`."""
     count = _process_count(len(folders))
     if count == 1:
-        yield from map(read_row, folders)
+        yield from (read_row(folder).cells() for folder in folders)
         return
     with contextlib.ExitStack() as stack:
         streams = [_rows_of(stack, folders[place::count]) for place in range(count)]
         for place, folder in enumerate(folders):
             row = next(streams[place % count], None)
-            yield row if row is not None else read_row(folder)  # a process that was killed leaves the rest to this one
+            # A process that was killed leaves the rest to this one.
+            yield row if row is not None else read_row(folder).cells()
 
 
 def _process_count(run_count: int) -> int:
@@ -41,7 +42,7 @@ def _process_count(run_count: int) -> int:
     return min(len(os.sched_getaffinity(0)), MAXIMAL_PROCESSES)
 
 
-def _rows_of(stack: contextlib.ExitStack, folders: Sequence[Path]) -> Iterator[Row]:
+def _rows_of(stack: contextlib.ExitStack, folders: Sequence[Path]) -> Iterator[Cells]:
     """Rows that another process reads; fewer where it ends early."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -59,14 +60,15 @@ def _work(reading: int, writing: int, folders: Sequence[Path]) -> None:
         os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
             for begin in range(0, len(folders), ROWS_AT_ONCE):
-                pickle.dump([read_row(folder) for folder in folders[begin : begin + ROWS_AT_ONCE]], pipe)
+                part = folders[begin : begin + ROWS_AT_ONCE]
+                marshal.dump([read_row(folder).cells() for folder in part], pipe)
     os._exit(0)
 
 
-def _received(pipe: BinaryIO) -> Iterator[Row]:
+def _received(pipe: BinaryIO) -> Iterator[Cells]:
     while True:
         try:
-            rows: list[Row] = pickle.load(pipe)  # noqa: S301 - of a process of our own
-        except (EOFError, pickle.UnpicklingError):
+            rows: list[Cells] = marshal.load(pipe)  # noqa: S302 - of a process of our own
+        except (EOFError, ValueError, TypeError):
             return
         yield from rows

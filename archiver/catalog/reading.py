@@ -6,8 +6,8 @@ only some fields. What does not fit is told in the column `problem`, and the res
 
 from __future__ import annotations
 
-import math
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,19 +21,25 @@ from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES
 from archiver.archive.outcome import build_history
 from archiver.archive.phases import gather_phases
 from archiver.archive.status import status_of
+from archiver.catalog.columns import COLUMNS
 from archiver.errors import ArchiverError
-from archiver.layout import RecordFile
 from archiver.naming import FOLDER_SUFFIX
 from archiver.records.base import FORMAT_VERSION, NON_FINITE
+from archiver.storage.beneath import opened_folder
 from archiver.storage.journal import Journal
-from archiver.storage.reading import read_below
+from archiver.storage.reading import read_beneath
 
 Value = str | int | float | bool | None
+Cells = tuple[list[Value], dict[str, float | None]]
+"""Of one run: the values of `NAMES`, and the metrics."""
+NAMES = tuple(column.name for column in COLUMNS)
 T = TypeVar("T")
 MAXIMAL_TEXT = 1000
 """Longer texts are cut: they are shown in tables."""
 MAXIMAL_METRICS = 200
 """Of one run."""
+_INFINITY = float("inf")
+_TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
 
 
 @dataclass
@@ -44,6 +50,10 @@ class Row:
     """By name of the column; what is missing was not there."""
     metrics: dict[str, float | None] = field(default_factory=dict)
     """By name, test metrics as `test_...`, logged numbers by their own; None: NaN."""
+
+    def cells(self) -> Cells:
+        """As the database takes it, and as it passes from one process to another."""
+        return [self.values.get(name) for name in NAMES], self.metrics
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -77,21 +87,47 @@ class _Parent(_Part):
     run: str
 
 
+class _BestEpoch(_Part):
+    """All of it is missing where it is not available."""
+
+    monitor: str | None = None
+    epoch: int | None = None
+    value: float | str | None = None
+    weights_digest: Any = None
+
+
+class _Peaks(_Part):
+    rss_bytes: int | None = None
+    gpu_bytes: int | None = None
+    cpu_celsius: float | str | None = None
+    gpu_celsius: float | str | None = None
+    memory_alert_count: int | None = None
+    cooling_seconds: float | str | None = None
+
+
+class _Exception(_Part):
+    type: str | None = None
+
+
+class _Test(_Part):
+    metrics: Any = None
+
+
 class _Results(_Part):
     format_version: int
     status: str
     stop_reason: str | None
-    exception: dict[str, Any] | None
+    exception: _Exception | None
     ended: str
     training_seconds: float | str
     phase_count: int
     epoch_count: int
     final_metrics: dict[str, float | str]
-    best_epoch: dict[str, Any]
+    best_epoch: _BestEpoch
     weights_digest: Any
     initial_weights_digest: Any
-    peaks: dict[str, Any]
-    test: dict[str, Any]
+    peaks: _Peaks
+    test: _Test
     logged: dict[str, Any] = {}
     parents: tuple[_Parent, ...] = ()
 
@@ -106,48 +142,59 @@ def read_row(folder: Path) -> Row:
     Args:
         folder: of the archive; not a link.
     """
-    row, reader = Row(), _Reader(folder)
-    row.values["name"] = reader.name
-    run = reader.read(layout.RUN, _RUN)
-    if run is not None:
-        row.values |= _of_run(run)
-    row.values["is_sealed"] = os.path.isfile(folder / layout.MANIFEST_BLAKE3.pattern)
-    results = reader.read(layout.RESULTS, _RESULTS) if row.values["is_sealed"] else None
-    if results is not None:
-        row.values |= _of_results(results)
-        row.metrics = dict(_metrics(results))
-    else:
-        _add_journal(row, folder, reader.problems)
+    problems: list[str] = []
+    name = folder.name.removesuffix(FOLDER_SUFFIX)
+    row = Row({"name": name})
+    try:
+        with opened_folder(folder) as root:
+            results = _add_records(row, root, name, problems)
+    except OSError as error:
+        problems.append(str(error))
+        results = None
+    if results is None:
+        _add_journal(row, folder, problems)
     row.metrics = {name[:MAXIMAL_TEXT]: row.metrics[name] for name in list(row.metrics)[:MAXIMAL_METRICS]}
-    row.values["problem"] = "; ".join(reader.problems) or None
+    row.values["problem"] = "; ".join(problems) or None
     row.values = {column: value if value is None else plain(value) for column, value in row.values.items()}
     return row
 
 
-class _Reader:
-    """Reads records of one archive, and gathers why some could not be read."""
+def _add_records(row: Row, root: int, name: str, problems: list[str]) -> _Results | None:
+    """What the records say; the results only of an archive that is sealed, else None."""
+    run = _read(root, layout.RUN.path(name), _RUN, problems)
+    if run is not None:
+        row.values |= _of_run(run)
+    row.values["is_sealed"] = _is_sealed(root)
+    results = _read(root, layout.RESULTS.path(name), _RESULTS, problems) if row.values["is_sealed"] else None
+    if results is not None:
+        row.values |= _of_results(results)
+        row.metrics = dict(_metrics(results))
+    return results
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.name = folder, folder.name.removesuffix(FOLDER_SUFFIX)
-        self.problems: list[str] = []
 
-    def read(self, file: RecordFile[Any], decoder: msgspec.json.Decoder[T]) -> T | None:
-        """Some fields of a record, or None."""
-        path = file.path(self.name)
-        try:
-            record = decoder.decode(read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES))
-        except FileNotFoundError:
-            if file is layout.RUN:
-                self.problems.append(f"{path}: missing")
-            return None
-        except (OSError, ArchiverError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            self.problems.append(f"{path}: {error}")
-            return None
-        version = record.format_version  # type: ignore[attr-defined]
-        if version != FORMAT_VERSION:
-            self.problems.append(f"{path}: format version {version}, expected {FORMAT_VERSION}")
-            return None
-        return record
+def _is_sealed(root: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(layout.MANIFEST_BLAKE3.pattern, dir_fd=root, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _read(root: int, path: str, decoder: msgspec.json.Decoder[T], problems: list[str]) -> T | None:
+    """Some fields of a record, or None and why it could not be read."""
+    try:
+        record = decoder.decode(read_beneath(root, path, MAXIMAL_DOCUMENT_BYTES))
+    except FileNotFoundError:
+        if decoder is _RUN:
+            problems.append(f"{path}: missing")
+        return None
+    except (OSError, ArchiverError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        problems.append(f"{path}: {error}")
+        return None
+    version = record.format_version  # type: ignore[attr-defined]
+    if version != FORMAT_VERSION:
+        problems.append(f"{path}: format version {version}, expected {FORMAT_VERSION}")
+        return None
+    return record
 
 
 def _of_run(run: _RunRecord) -> dict[str, Any]:
@@ -173,29 +220,29 @@ def _of_results(results: _Results) -> dict[str, Any]:
     return {
         "status": results.status,
         "stop_reason": results.stop_reason,
-        "exception": (results.exception or {}).get("type"),
+        "exception": results.exception.type if results.exception is not None else None,
         "ended": _time(results.ended),
         "training_seconds": _real(results.training_seconds),
         "phase_count": results.phase_count,
         "epoch_count": results.epoch_count,
-        "monitor": best.get("monitor"),
-        "best_epoch": best.get("epoch"),
-        "best_value": _real(best.get("value")),
+        "monitor": best.monitor,
+        "best_epoch": best.epoch,
+        "best_value": _real(best.value),
         "weights_digest": results.weights_digest,
-        "best_weights_digest": best.get("weights_digest"),
+        "best_weights_digest": best.weights_digest,
         "initial_weights_digest": results.initial_weights_digest,
         "parents": ", ".join(parent.run for parent in results.parents) or None,
-        "peak_rss_bytes": peaks.get("rss_bytes"),
-        "peak_gpu_bytes": peaks.get("gpu_bytes"),
-        "highest_cpu_celsius": _real(peaks.get("cpu_celsius")),
-        "highest_gpu_celsius": _real(peaks.get("gpu_celsius")),
-        "memory_alerts": peaks.get("memory_alert_count"),
-        "cooling_seconds": _real(peaks.get("cooling_seconds")) or None,
+        "peak_rss_bytes": peaks.rss_bytes,
+        "peak_gpu_bytes": peaks.gpu_bytes,
+        "highest_cpu_celsius": _real(peaks.cpu_celsius),
+        "highest_gpu_celsius": _real(peaks.gpu_celsius),
+        "memory_alerts": peaks.memory_alert_count,
+        "cooling_seconds": _real(peaks.cooling_seconds) or None,
     }
 
 
 def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
-    tested = results.test.get("metrics")
+    tested = results.test.metrics
     groups = (
         ("", results.logged),
         ("test_", tested if isinstance(tested, dict) else {}),
@@ -234,32 +281,32 @@ def _add_journal(row: Row, folder: Path, problems: list[str]) -> None:
 
 def time_text(moment: datetime) -> str:
     """A moment as the catalogue has it: in UTC, all texts of one length, so that their order is that of time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime, which takes ten times as long, and cuts leading zeros off years.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _time(text: str) -> str | None:
     try:
-        return time_text(datetime.fromisoformat(text))
+        moment = datetime.fromisoformat(text)
+        is_ready = len(text) == _TIME_LENGTH and (text[10], text[19], text[26]) == ("T", ".", "Z") and text[5] != "W"
+        return text if is_ready else time_text(moment)
     except (ValueError, OverflowError):
         return None
-
-
-def _largest(values: Iterator[Any]) -> float | None:
-    return max((number for value in values if (number := _real(value)) is not None), default=None)
 
 
 def _real(value: Any) -> float | None:
     """A finite number, or nothing."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < float("inf") else None
+    return float(value) if is_number and abs(value) < _INFINITY else None
 
 
 def plain(value: Any) -> Value:
     """What a database takes: an unavailable value is none."""
-    if isinstance(value, str):  # a folder's name may be no Unicode, which SQLite does not take
+    if isinstance(value, str):
+        # A folder's name may be no Unicode, which SQLite does not take.
+        if len(value) <= MAXIMAL_TEXT and value.isascii():
+            return value
         return value[:MAXIMAL_TEXT].encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, int | float) else None
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else None
+    return value if isinstance(value, float) and abs(value) < _INFINITY else None

@@ -17,6 +17,16 @@ from archiver.catalog.indexing import IndexResult, refresh
 from archiver.catalog.querying import names, statement
 from archiver.errors import ArgumentError, MissingExtraError
 
+# Name by name through the index: to ask for distinct ones reads every row.
+_METRIC_NAMES = """
+WITH RECURSIVE found(name) AS (
+  SELECT min(name) FROM metrics
+  UNION ALL
+  SELECT (SELECT min(name) FROM metrics WHERE name > found.name) FROM found WHERE found.name IS NOT NULL
+)
+SELECT name FROM found WHERE name IS NOT NULL
+"""
+
 
 class Store:
     """A folder of archives, whose catalogue is brought up to date when it is opened.
@@ -51,14 +61,7 @@ class Store:
     def metric_names(self) -> list[str]:
         """The names of all metrics, sorted."""
         with told(self.catalogue_path), self._engine.connect() as connection:
-            # Name by name through the index: to ask for distinct ones reads every row.
-            found: list[str] = []
-            while True:
-                after = METRICS.c.name > found[-1] if found else sql.true()
-                name = connection.execute(sql.select(sql.func.min(METRICS.c.name)).where(after)).scalar()
-                if name is None:
-                    return found
-                found.append(name)
+            return [name for (name,) in connection.exec_driver_sql(_METRIC_NAMES)]
 
     def names(self, table: TableName = "runs") -> list[tuple[str, str, str]]:
         """Name, kind and description of everything that can be asked for."""

@@ -14,7 +14,10 @@ import click
     is_flag=True,
     help="Also when the process cannot be looked at, or when files changed after an earlier seal.",
 )
-def command(path: Path, force: bool) -> None:
+@click.option(
+    "--allow-secrets", is_flag=True, help="Seal although something in it looks like a secret; its journal says so."
+)
+def command(path: Path, force: bool, allow_secrets: bool) -> None:
     """Seal what an unfinished run left behind: a training that was killed, or whose sealing was interrupted.
 
     History and results are made from the journal; nothing is lost that had been written. A sealed archive stays as it
@@ -31,6 +34,6 @@ def command(path: Path, force: bool) -> None:
     run = Run.open(path)
     was_sealed = run.seal_id is not None
     with DelayedBar("sealing"):
-        seal_id = close_unfinished(run, force=force)
+        seal_id = close_unfinished(run, force=force, allow_secrets=allow_secrets)
     click.echo(f"{path}: {'was sealed already' if was_sealed else 'sealed'}, {run.status.describe()}")
     click.echo(f"seal id: {seal_id}")

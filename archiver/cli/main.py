@@ -24,8 +24,10 @@ COMMANDS = {
     "launch": "Train in a tmux session, watched and logged.",
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
+    "export": "Hand a run over: a bag, a zip file, a public copy, ...",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
+    "lock": "Add the hashes of the packages' files to a run.",
     "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
 }

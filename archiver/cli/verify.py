@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from archiver.archive.findings import VerifyReport
+    from archiver.archive.findings import Finding, VerifyReport
     from archiver.archive.verifying import HashChoice
+
+MAXIMAL_ALIKE = 3
+"""Notes that differ in their path only, each on a line of its own; of more, one line tells."""
 
 
 @click.command("verify")
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     help="Which digests to check the bytes against.",
 )
 @click.option("--deep", is_flag=True, help="Also compare every tensor in every model file with its recorded digest.")
+@click.option("--secrets", is_flag=True, help="Also search everything that holds text for tokens and passwords.")
 @click.option("--expect", metavar="ID", help="The seal id that was written down elsewhere; for one RUN.")
 @click.option("--signature", is_flag=True, help="Also check the signature (model.sig); needs --public-key.")
 @click.option("--public-key", type=click.Path(path_type=Path), help="File with the signer's public key, in PEM.")
@@ -33,6 +38,7 @@ def command(
     paths: tuple[Path, ...],
     algorithm: HashChoice,
     deep: bool,
+    secrets: bool,
     expect: str | None,
     signature: bool,
     public_key: Path | None,
@@ -40,15 +46,18 @@ def command(
 ) -> int:
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
-    RUN is the folder of a run, or a folder of such folders. Needs neither Keras nor TensorFlow, and runs nothing that
-    stands in the archive. Ends with 0 when all are whole, with 1 when there are findings.
+    RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
+    to a temporary folder. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
+    when all are whole, with 1 when there are findings.
 
     \b
     Example:
       archiver verify runs/digits_cnn_base_models
+      archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
       archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
     """
+    from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
@@ -62,7 +71,13 @@ def command(
     reports: list[VerifyReport] = []
     errors: list[ArchiverError] = []
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
-    options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "expect": expect, "public_key": public_key}
+    options: dict[str, Any] = {
+        "algorithm": algorithm,
+        "deep": deep,
+        "secrets": secrets,
+        "expect": expect,
+        "public_key": public_key,
+    }
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
@@ -76,18 +91,18 @@ def command(
         whole = sum(report.is_whole for report in reports)
         click.echo(f"\n{whole} of {len(archives)} archives are whole")
     for failure in errors:
-        click.echo(f"archiver: {failure}", err=True)
+        click.echo("\n".join(printable(line) for line in f"archiver: {failure}".splitlines()), err=True)
     if errors:
         return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _size_of(folder: Path) -> int:
-    """Bytes of the files in an archive, for the bar; links are not followed."""
+def _size_of(path: Path) -> int:
+    """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
     from archiver.storage.hashing import regular_files
 
     try:
-        return sum(regular_files(folder).values())
+        return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except OSError:
         return 0
 
@@ -111,5 +126,17 @@ def _as_text(report: VerifyReport) -> str:
         lines.append(f"  signed with the key {report.signed_by}")
     lines += [f"  in short: {line}" for line in report.causes()]
     lines += [f"  FINDING {finding.describe()}" for finding in report.findings]
-    lines += [f"  note: {finding.describe()}" for finding in report.information]
+    lines += [f"  note: {text}" for text in _notes(report.information)]
     return "\n".join(map(printable, lines))
+
+
+def _notes(information: tuple[Finding, ...]) -> Iterator[str]:
+    """One line for each, but for files of which there is the same to say: a bag shares all of them with its run."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in information:
+        alike.setdefault((finding.code, finding.message), []).append(finding)
+    for (code, message), group in alike.items():
+        if len(group) > MAXIMAL_ALIKE:
+            yield f"[{code}] {group[0].path} and {len(group) - 1} more files: {message}"
+        else:
+            yield from (finding.describe() for finding in group)

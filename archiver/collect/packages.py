@@ -29,7 +29,7 @@ def collect_packages() -> PackagesRecord:
     """
     found: dict[str, PackagePart] = {}
     unreadable: list[UnreadablePackage] = []
-    for distribution in _distributions(unreadable):
+    for distribution in installed_distributions(unreadable):
         try:
             _add(found, distribution)
         except Exception as error:  # noqa: BLE001 - metadata is whatever lies in a folder
@@ -49,7 +49,8 @@ def normalised_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _distributions(unreadable: list[UnreadablePackage]) -> Iterator[Distribution]:
+def installed_distributions(unreadable: list[UnreadablePackage]) -> Iterator[Distribution]:
+    """Those this process could import from, in the order of `sys.path`; `unreadable` gets why there are no more."""
     iterator = iter(distributions())
     while True:
         try:
@@ -66,7 +67,7 @@ def _reason(error: Exception) -> str:
 
 
 def _add(found: dict[str, PackagePart], distribution: Distribution) -> None:
-    name, version = _name_and_version(distribution)
+    name, version = name_and_version(distribution)
     key = normalised_name(name)
     first = found.get(key)
     if first is None:
@@ -78,7 +79,12 @@ def _add(found: dict[str, PackagePart], distribution: Distribution) -> None:
         found[key] = first.model_copy(update={"shadowed": (*first.shadowed, hidden)})
 
 
-def _name_and_version(distribution: Distribution) -> tuple[str, str | Unavailable]:
+def name_and_version(distribution: Distribution) -> tuple[str, str | Unavailable]:
+    """As its metadata has them.
+
+    Raises:
+        ValueError: there is no name.
+    """
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
     header = dict(reversed(_HEADER.findall(re.split(r"\r?\n\r?\n", text, maxsplit=1)[0])))
     if not header.get("Name"):

@@ -13,8 +13,11 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from archiver.collect.token_formats import TOKEN_FORMATS, TokenFormat, any_of
 
 REDACTED = "[redacted]"
 
@@ -48,65 +51,19 @@ _ABOUT = _words(
 )
 """Last words that make a name tell something about a secret, not the secret itself."""
 
-_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (marker, re.compile(pattern))
-    for marker, pattern in (
-        ("gh", r"(?<![A-Za-z0-9_])gh[pousr]_[A-Za-z0-9]{16,}"),
-        ("github_pat_", r"(?<![A-Za-z0-9_])github_pat_[A-Za-z0-9_]{16,}"),
-        ("glpat-", r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{16,}"),
-        ("hf_", r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{20,}"),
-        ("sk-", r"(?<![A-Za-z0-9-])sk-[A-Za-z0-9]{20,}"),
-        ("sk-", r"(?<![A-Za-z0-9-])sk-(?:proj|ant|or|svcacct|admin)-[A-Za-z0-9_-]{16,}"),
-        ("k_", r"(?<![A-Za-z0-9_])[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-        ("AKIA", r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
-        ("ASIA", r"(?<![A-Za-z0-9])ASIA[0-9A-Z]{16}(?![A-Za-z0-9])"),
-        ("AIza", r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}"),
-        ("ya29.", r"(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{20,}"),
-        ("xox", r"(?<![A-Za-z0-9])xox[a-z]-[A-Za-z0-9-]{10,}"),
-        ("hooks.slack.com", r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"),
-        ("eyJ", r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-        ("npm_", r"(?<![A-Za-z0-9_])npm_[A-Za-z0-9]{30,}"),
-        ("pypi-", r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{40,}"),
-        ("nvapi-", r"(?<![A-Za-z0-9])nvapi-[A-Za-z0-9_-]{30,}"),
-        ("gsk_", r"(?<![A-Za-z0-9_])gsk_[A-Za-z0-9]{30,}"),
-        ("r8_", r"(?<![A-Za-z0-9_])r8_[A-Za-z0-9]{30,}"),
-        ("gl", r"(?<![A-Za-z0-9])gl(?:ptt|dt|rt|cbt|soat|imt|agent|oas|ft)-[A-Za-z0-9_-]{16,}"),
-        ("do", r"(?<![A-Za-z0-9_])do[opr]_v1_[0-9a-f]{32,}"),
-        ("dckr_", r"(?<![A-Za-z0-9_])dckr_(?:pat|oat)_[A-Za-z0-9_-]{16,}"),
-        ("dapi", r"(?<![A-Za-z0-9])dapi[0-9a-f]{32}(?:-\d)?(?![A-Za-z0-9])"),
-        ("hvs.", r"(?<![A-Za-z0-9])hvs\.[A-Za-z0-9_-]{20,}"),
-        ("SG.", r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-        ("shp", r"(?<![A-Za-z0-9])shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
-        ("xai-", r"(?<![A-Za-z0-9])xai-[A-Za-z0-9]{40,}"),
-        ("xapp-", r"(?<![A-Za-z0-9])xapp-[0-9]-[A-Za-z0-9-]{16,}"),
-        ("pcsk_", r"(?<![A-Za-z0-9_])pcsk_[A-Za-z0-9_]{30,}"),
-        ("lsv2_", r"(?<![A-Za-z0-9_])lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{8,}"),
-        ("tskey-", r"(?<![A-Za-z0-9])tskey-[a-z]+-[A-Za-z0-9-]{16,}"),
-        ("GOCSPX-", r"(?<![A-Za-z0-9])GOCSPX-[A-Za-z0-9_-]{20,}"),
-        ("rubygems_", r"(?<![A-Za-z0-9_])rubygems_[0-9a-f]{40,}"),
-        ("AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
-        ("ATATT3", r"(?<![A-Za-z0-9])ATATT3[A-Za-z0-9_=-]{40,}"),
-        ("eyJhcGlfYWRkcmVzcyI6", r"eyJhcGlfYWRkcmVzcyI6[A-Za-z0-9+/=_-]{16,}"),
-        (":AA", r"(?<![A-Za-z0-9:])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),
-        ("AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/=]{20,}"),
-        ("SharedAccessKey=", r"(?<=SharedAccessKey=)[A-Za-z0-9+/=]{20,}"),
-        ("/t/", r"(?<=/t/)(?:tk-)?[A-Za-z0-9]{2,8}-[0-9a-f]{8}-[A-Za-z0-9-]{8,}(?=/)|(?<=/t/)tk-[A-Za-z0-9-]{8,}(?=/)"),
-        ("PRIVATE KEY", r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z ]{0,60}-----|\Z)"),
-        ("Bearer ", r"(?<=Bearer )(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{16,}"),
-        ("Basic ", r"(?i:(?<=authorization: basic )|(?<=authorization[\"']: [\"']basic ))[A-Za-z0-9+/=]{8,}"),
-    )
-)  # fmt: skip
-"""(text that must occur, pattern): looking for the first is many times faster than for the second."""
+_FORMATS = tuple((each, re.compile(each.pattern)) for each in TOKEN_FORMATS)
+_ANY_MARKER = re.compile(any_of(marker for each in TOKEN_FORMATS for marker in each.markers))
+"""What most texts lack."""
 
-_USER_PART = re.compile(r"://((?:[^\s/@:?#'\"<>\[\]]{1,200}:(?!\d{1,5}/)[^\s@'\"<>]{0,400}|[^\s/@?#'\"]{1,400}))@")
-_PLACEHOLDERS = re.compile(r"(?:\{[^{}]*\}|<[^<>]*>|\$\{?\w+\}?|%\(?\w*\)?s|[*.x]+|:)*")
-_QUERY = re.compile(r"([?&][\w.-]{1,80}=)([^&\s#'\"<>{}$]{1,2000})")
-_SIGNATURES = frozenset(("sig", "signature", "x-amz-signature", "x-goog-signature"))
-_LITERAL = re.compile(
+USER_PART = re.compile(r"://((?:[^\s/@:?#'\"<>\[\]]{1,200}:(?!\d{1,5}/)[^\s@'\"<>]{0,400}|[^\s/@?#'\"]{1,400}))@")
+PLACEHOLDERS = re.compile(r"(?:\{[^{}]*\}|<[^<>]*>|\$\{?\w+\}?|%\(?\w*\)?s|[*.x]+|:)*")
+QUERY = re.compile(r"([?&][\w.-]{1,80}=)([^&\s#'\"<>{}$]{1,2000})")
+SIGNATURES = frozenset(("sig", "signature", "x-amz-signature", "x-goog-signature"))
+LITERAL = re.compile(
     r"[=:]\s{0,3}(?:[\"']([A-Za-z0-9_+/=-]{16,400})[\"']|([A-Za-z0-9]{20,400})(?![\w(.\[/-]))", re.ASCII
 )
-_NAME_BEFORE = re.compile(r"([A-Za-z_][\w.-]{0,60})[\"']?\]?\s{0,3}\Z")
-_NAME_BEFORE_LENGTH = 70
+NAME_BEFORE = re.compile(r"([A-Za-z_][\w.-]{0,60})[\"']?\]?\s{0,3}\Z")
+NAME_BEFORE_LENGTH = 70
 
 _ASSIGNED_NAME = re.compile(r"(?<!\w)([A-Za-z_][\w.-]{0,80})[\"']?\s{0,3}[=:]\s{0,3}(?!//)")
 _ASSIGNED = re.compile(r"\"[^\"]*\"|'[^']*'|(?:(?:bearer|basic|token|digest)\s+)?[^\s,;&\"']+", re.IGNORECASE)
@@ -141,23 +98,32 @@ def _is_secret_word(words: Sequence[str], position: int) -> bool:
 def redact_text(text: str) -> str:
     """`text` without well-known tokens, users and passwords in addresses, private keys, and random-looking literals
     that stand behind a secret name (`api_key = "..."`)."""
-    for marker, pattern in _SHAPES:
-        if marker in text:
-            text = pattern.sub(REDACTED, text)
+    if _ANY_MARKER.search(text):
+        for form, pattern in _FORMATS:
+            if any(marker in text for marker in form.markers):
+                text = pattern.sub(partial(_without_token, form), text)
     if "://" in text:
-        text = _USER_PART.sub(_without_user, text)
-        text = _QUERY.sub(_without_query_value, text)
-    return _LITERAL.sub(_without_literal, text)
+        text = USER_PART.sub(_without_user, text)
+        text = QUERY.sub(_without_query_value, text)
+    return LITERAL.sub(_without_literal, text)
+
+
+def _without_token(form: TokenFormat, match: re.Match[str]) -> str:
+    group = match.re.groups
+    if form.is_likely is not None and not form.is_likely(match[group]):
+        return match[0]
+    start, end = match.start(group) - match.start(), match.end(group) - match.start()
+    return match[0][:start] + REDACTED + match[0][end:]
 
 
 def _without_user(match: re.Match[str]) -> str:
     user = match[1]
-    return match[0] if user == "git" or _PLACEHOLDERS.fullmatch(user) else f"://{REDACTED}@"
+    return match[0] if user == "git" or PLACEHOLDERS.fullmatch(user) else f"://{REDACTED}@"
 
 
 def _without_query_value(match: re.Match[str]) -> str:
     name = match[1][1:-1]
-    is_secret = is_secret_name(name) or name.lower() in _SIGNATURES
+    is_secret = is_secret_name(name) or name.lower() in SIGNATURES
     return match[1] + _hidden(name, match[2]) if is_secret else match[0]
 
 
@@ -166,7 +132,7 @@ def _without_literal(match: re.Match[str]) -> str:
     digits = sum(character.isdigit() for character in value)
     if digits < (1 if match[1] else 3) or digits == len(value):
         return match[0]
-    before = _NAME_BEFORE.search(match.string, max(0, match.start() - _NAME_BEFORE_LENGTH), match.start())
+    before = NAME_BEFORE.search(match.string, max(0, match.start() - NAME_BEFORE_LENGTH), match.start())
     return match[0].replace(value, REDACTED) if before and is_secret_name(before[1]) else match[0]
 
 

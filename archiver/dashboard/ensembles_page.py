@@ -69,9 +69,9 @@ def _header(rows: list[dict[str, Any]]) -> None:
     second = [row["stage2_memory_mb"] for row in figures.known(rows, "stage2_memory_mb")]
     score = rows[-1]["ensemble_score"]
     metrics = (
-        ("Average training memory", f"{fmean(training):,.1f} MB" if training else "not measured"),
-        ("Peak training memory", f"{max(training):,.1f} MB" if training else "not measured"),
-        ("Average stage-2 memory", f"{fmean(second):,.1f} MB" if second else "not measured"),
+        ("Average training memory", f"{fmean(training):,.1f} MB" if training else "n/a"),
+        ("Peak training memory", f"{max(training):,.1f} MB" if training else "n/a"),
+        ("Average stage-2 memory", f"{fmean(second):,.1f} MB" if second else "n/a"),
         ("Accepted", f"{sum(bool(row['accepted']) for row in rows)} of {len(rows)}"),
         ("Score", f"{score:.5f}" if score is not None else "none"),
     )

@@ -45,18 +45,25 @@ def _figure(title: str, x: str, y: str) -> go.Figure:
     return figure
 
 
+def _spans_decades(values: Sequence[float]) -> bool:
+    positive = [value for value in values if value > 0]
+    return bool(positive) and math.log10(max(positive) / min(positive)) > MINIMAL_DECADES
+
+
 def _logarithmic(values: Sequence[float]) -> dict[str, Any]:
     """A logarithmic axis; over several decades with a tick each."""
-    positive = [value for value in values if value > 0]
-    decades = math.log10(max(positive) / min(positive)) if positive else 0.0
-    return {"type": "log", "dtick": 1 if decades > MINIMAL_DECADES else None}
+    return {"type": "log", "dtick": 1 if _spans_decades(values) else None}
+
+
+def _whole_ticks(figure: go.Figure, last: int) -> go.Figure:
+    """Ticks at whole numbers, where so few are shown that there would be others."""
+    if last <= FEW_ITERATIONS:
+        figure.update_xaxes(dtick=1)
+    return figure
 
 
 def _iterations(figure: go.Figure, rows: Rows) -> go.Figure:
-    """Ticks at whole numbers, where so few are shown that there would be others."""
-    if max((row["iteration"] for row in rows), default=0) < FEW_ITERATIONS:
-        figure.update_xaxes(dtick=1)
-    return figure
+    return _whole_ticks(figure, 1 + max((row["iteration"] for row in rows), default=0))
 
 
 def memory_per_iteration(rows: Rows) -> go.Figure | None:
@@ -167,7 +174,9 @@ def memory_efficiency(rows: Rows) -> go.Figure | None:
         marker={"color": PURPLE},
         hovertemplate="%{text}: %{y:,.2f} MB",
     )
-    figure.update_yaxes(**_logarithmic([row["mb_per_gain"] for row in found]))
+    values = [row["mb_per_gain"] for row in found]
+    if _spans_decades(values):  # else bars begin at zero, as their lengths say
+        figure.update_yaxes(**_logarithmic(values))
     return _iterations(figure, found)
 
 
@@ -243,7 +252,8 @@ def curves(runs: Mapping[str, Mapping[str, Sequence[float | None]]], metric: str
                     line={"color": colour, "dash": dash},
                     marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 6},
                 )
-    return figure if figure.data else None
+    longest = max((len(values) for metrics in runs.values() for values in metrics.values()), default=0)
+    return _whole_ticks(figure, longest) if figure.data else None
 
 
 def scores(rows: Rows) -> go.Figure | None:

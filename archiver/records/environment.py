@@ -184,6 +184,17 @@ class UnreadablePackage(Part):
     reason: str
 
 
+class ChangedFilesPart(Part):
+    """Files of an installed package that are not those of which its installer noted the hash in RECORD."""
+
+    changed_count: Count
+    changed: tuple[str, ...]
+    """Paths from the package's `location`, the first 20."""
+    missing_count: Count
+    missing: tuple[str, ...]
+    """Ditto, of those that are gone."""
+
+
 class CondaPackagePart(Part):
     """A package that conda (or mamba, or pixi) installed: not only Python's."""
 
@@ -205,6 +216,9 @@ class PackagesRecord(Record):
     packages: dict[str, PackagePart]
     """By normalised name (PEP 503), sorted. The first on `sys.path` counts; later ones are listed as shadowed."""
     unreadable: tuple[UnreadablePackage, ...] = ()
+    edited: dict[str, ChangedFilesPart] | Unavailable = Unavailable(unavailable="it was not looked at")
+    """By normalised name, the packages that were changed in place after they were installed: their versions and
+    fingerprints do not tell what ran. Files of another size, or younger than RECORD, were compared with it."""
     conda_packages: dict[str, CondaPackagePart] | None = None
     """By name, sorted; null: Python does not lie in an environment of conda. Those of Python stand in `packages`, too.
     """

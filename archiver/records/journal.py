@@ -32,7 +32,11 @@ EventName = Literal[
     "cooling_break",
     "step_failed",
     "warning",
+    "secrets_found",
+    "secrets_allowed",
+    "published",
     "journal_mended",
+    "environment_locked",
     "unsealed",
     "sealed",
 ]

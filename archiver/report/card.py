@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from archiver.report.markdown import Safe, printable
@@ -26,7 +27,16 @@ LICENSES = frozenset(
 
 MAXIMAL_TAGS = 30
 MAXIMAL_METRICS = 30
+MAXIMAL_HUB_NAMES = 20
 _MAXIMAL_TEXT = 120
+_HUB_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_HUB_METRICS = {
+    "accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1", "roc_auc": "roc_auc",
+    "precision_macro": "precision", "recall_macro": "recall", "f1_macro": "f1", "roc_auc_macro": "roc_auc",
+    "brier_score": "brier_score", "mse": "mse", "mean_squared_error": "mse", "mae": "mae",
+    "mean_absolute_error": "mae", "r2": "r_squared",
+}  # fmt: skip
+"""By our names and Keras': the ids of metrics on the Hub that mean the same."""
 _IMAGE_AXES = 3
 
 
@@ -34,7 +44,29 @@ def front_matter(records: dict[str, Any], name: str) -> Safe:
     """The lines from `---` to `---`, with a line feed at the end."""
     lines = ["---", *_license(records["run"]), "library_name: keras", "tags:"]
     lines += [f"- {_text(tag)}" for tag in _tags(records["run"])]
-    return Safe("\n".join([*lines, *_model_index(records, name), "---"]) + "\n")
+    found = _results(records)
+    metrics = dict.fromkeys(_HUB_METRICS[kind] for *_, values in found for kind in values if kind in _HUB_METRICS)
+    lines += (
+        _list("metrics", metrics) + _hub_names(records["run"], "base_model") + _hub_names(records["run"], "datasets")
+    )
+    return Safe("\n".join([*lines, *_model_index(records, name, found), "---"]) + "\n")
+
+
+def _list(key: str, items: Iterable[str]) -> list[str]:
+    lines = [f"- {_text(item)}" for item in items]
+    return [f"{key}:", *lines] if lines else []
+
+
+def _hub_names(run: Any, key: str) -> list[str]:
+    """What the user's notes name of the Hub under this key; nothing else is sure to be there."""
+    notes = run.notes if run is not None else None
+    given = notes.get(key) if isinstance(notes, dict) else None
+    names = given if isinstance(given, list) else [given]
+    return _list(key, [name for name in names if isinstance(name, str) and _is_hub_name(name)][:MAXIMAL_HUB_NAMES])
+
+
+def _is_hub_name(name: str) -> bool:
+    return _HUB_NAME.fullmatch(name) is not None and "--" not in name and ".." not in name
 
 
 def _text(value: object) -> str:
@@ -56,12 +88,11 @@ def _tags(run: Any) -> list[str]:
     return list(dict.fromkeys(["keras", "archiver", *given]))[:MAXIMAL_TAGS]
 
 
-def _model_index(records: dict[str, Any], name: str) -> list[str]:
-    found = _results(records)
+def _model_index(records: dict[str, Any], name: str, found: list[tuple[str, str, str, dict[str, float]]]) -> list[str]:
     if not found:
         return []
     lines = ["model-index:", f"- name: {_text(name)}", "  results:"]
-    dataset = _dataset_name(records)
+    dataset = dataset_name(records)
     for task, title, split, metrics in found:
         lines += ["  - task:", f"      type: {_text(task)}", f"      name: {_text(title)}", "    dataset:"]
         lines += [f"      name: {_text(dataset)}", f"      type: {_text(_slug(dataset))}", f"      split: {split}"]
@@ -114,7 +145,8 @@ def _hub_task(task: str, records: dict[str, Any]) -> str:
     return f"tabular-{kind}" if axes == {1} else kind
 
 
-def _dataset_name(records: dict[str, Any]) -> str:
+def dataset_name(records: dict[str, Any]) -> str:
+    """What the data are called, by the user or for want of that by the run's condition."""
     data, run = records["dataset_stats"], records["run"]
     source = data.source if data is not None else None
     if isinstance(source, dict) and isinstance(source.get("name"), str):

@@ -15,8 +15,10 @@ from archiver.report.feed_table import feed_table
 from archiver.report.folding import fold
 from archiver.report.headline import headline
 from archiver.report.markdown import Safe
+from archiver.report.ml_checklist import answers
 from archiver.report.notes import notes, pairs
-from archiver.report.reproducibility import checklist, sources_of_variation
+from archiver.report.published import published
+from archiver.report.reproducibility import checklist, score, sources_of_variation
 from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
 from archiver.report.source_table import source_table
@@ -59,6 +61,7 @@ def _files(run: Run) -> dict[str, Any]:
 
 def _derived(run: Run, records: Records) -> dict[str, Any]:
     stats, train, system = records["dataset_stats"], records["train_config"], records["system"]
+    rows = checklist(records)
     return {
         "front_matter": front_matter(records, run.name),
         "title": _title(run, records),
@@ -67,6 +70,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "cautions": cautions(run, records),
         "figures": figures(run, records),
         "notes": notes(records["run"]),
+        "published": published(run),
         "use": use_snippets(run, records),
         "test_results": tables.test_tables(records),
         "metrics": tables.metric_table(records),
@@ -87,7 +91,9 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "timing": timing_sentence(records["results"]),
         "machine": machine_sentence(system),
         "resources": resources(run, records["telemetry"]),
-        "checklist": checklist(records),
+        "checklist": rows,
+        "reproducibility_score": score(rows),
+        "ml_checklist": answers(records),
         "sources_of_variation": sources_of_variation(train),
         "versions": versions(run),
         "reproduce": reproduce_snippets(run, records),

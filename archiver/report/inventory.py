@@ -26,8 +26,8 @@ def inventory_summary(lines: Sequence[InventoryLine]) -> str:
     """How many files there are and how large they are, in one sentence."""
     size = format_bytes(sum(line.size_bytes for line in lines))
     return (
-        f"{counted(len(lines), 'file')}, {size}, without this page and what is written after it: the list of digests "
-        "in `results/` and the manifests, which cover this page too."
+        f"{counted(len(lines), 'file')}, {size}, without this page and what is written after it: the crate, "
+        "the list of digests in `results/` and the manifests, which cover this page too."
     )
 
 

@@ -9,6 +9,7 @@ from archiver.archive.run import Run
 from archiver.report.cautions import cautions
 from archiver.report.context import read_records
 from archiver.report.markdown import format_bytes
+from archiver.report.reproducibility import checklist, score
 from archiver.report.verdicts import verdicts
 
 MAXIMAL_CAUTIONS = 3
@@ -29,6 +30,13 @@ def verdict_rows(run: Run) -> list[tuple[str, str]]:
     rows += [("" if place else "watch out", plain_text(sentence)) for place, sentence in shown]
     more = len(found) - MAXIMAL_CAUTIONS
     return [*rows, ("", f"and {more} more, see the report")] if more > 0 else rows
+
+
+def reproducibility_rows(run: Run) -> list[tuple[str, str]]:
+    """`(what, text)`: in how many respects nothing is in the way of a repetition, and what is in the others."""
+    rows = checklist(read_records(run))
+    found = [f"{row.what}: {plain_text(each.text)} ({plain_text(each.remedy)})" for row in rows for each in row.found]
+    return [("reproducibility", f"nothing known in the way in {score(rows)} respects"), *(("", text) for text in found)]
 
 
 def plain_text(markdown: str) -> str:

@@ -66,9 +66,9 @@ def reproduce_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
         found.append(Snippet("The code as it was", "bash", Safe(checkout)))
     if records["packages"] is not None:
         found.append(Snippet("The packages it ran with", "python", Safe(_PACKAGES)))
-    command = _command(records["run"])
+    command = command_line(records["run"])
     if command:
-        found.append(Snippet("The command that was run", "text", Safe(command)))
+        found.append(Snippet("The command that was run", "text", Safe(f"{command}\n")))
     return found
 
 
@@ -282,10 +282,11 @@ def _checkout(run: Run, git: Any) -> str | None:
     return "\n".join(lines) + "\n"
 
 
-def _command(record: Any) -> str | None:
+def command_line(record: Any) -> str | None:
+    """How the process was started, where that was a script or a module; `record`: what the run is."""
     command = known(record.command) if record is not None else None
     if command is None or command.target is None or command.start not in ("script", "module"):
         return None
     words = [*command.interpreter_options, *(["-m"] if command.start == "module" else []), command.target]
     line = shlex.join(["python", *words, *command.arguments])
-    return printable(line)[:2000].replace("`", "'") + "\n"
+    return printable(line)[:2000].replace("`", "'")

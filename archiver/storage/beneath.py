@@ -124,23 +124,28 @@ def open_beneath(root: int, path: str) -> int:
         OSError: it is not there, or not permitted; `filename` is `path`.
     """
     *folders, name = relative_parts(path)
-    descriptor = os.dup(root)
+    descriptor = root
     try:
         for folder in folders:
-            descriptor = _step(descriptor, folder, path)
+            below = _open_folder(descriptor, folder, path)
+            if descriptor != root:
+                os.close(descriptor)
+            descriptor = below
         return _open_regular(descriptor, name, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
     finally:
-        os.close(descriptor)
+        if descriptor != root:
+            os.close(descriptor)
 
 
-def _step(parent: int, name: str, path: str) -> int:
-    """The descriptor of the folder `name` in `parent`, which is closed once that is open."""
-    _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "folder", name, path)
-    descriptor = os.open(name.encode(), _OPEN_FOLDER, dir_fd=parent)
-    os.close(parent)
-    return descriptor
+def _open_folder(parent: int, name: str, path: str) -> int:
+    try:
+        return os.open(name.encode(), _OPEN_FOLDER, dir_fd=parent)
+    except OSError:
+        # Opening as a folder does nothing to what is none; looking at it says what it is.
+        _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "folder", name, path)
+        raise
 
 
 def _open_regular(parent: int, name: str, path: str) -> int:
@@ -213,7 +218,7 @@ def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, walking: _W
             f"Expected at most {MAXIMAL_DEPTH}."
         )
     try:
-        inner = _open_folder(folder, name[:-1])
+        inner = _enter_folder(folder, name[:-1])
     except FileNotFoundError:
         return
     except OSError as error:
@@ -227,7 +232,7 @@ def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, walking: _W
         os.close(inner)
 
 
-def _open_folder(parent: int, name: bytes) -> int:
+def _enter_folder(parent: int, name: bytes) -> int:
     descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
     try:
         os.stat(b".", dir_fd=descriptor)  # names alone can be listed of a folder that may not be entered

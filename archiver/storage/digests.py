@@ -56,6 +56,12 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def content_swhid(data: bytes) -> str:
+    """The Software Heritage identifier of a file's content (ISO/IEC 18670), which is how git names it, too."""
+    digest = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    return f"swh:1:cnt:{digest}"
+
+
 def canonical_json(value: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys and no spaces, in ASCII: equal values give equal bytes."""
     import json

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from archiver.errors import StorageError
+from archiver.errors import RunStateError, StorageError
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -51,6 +51,49 @@ def replacing(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def creating(path: Path) -> Iterator[Path]:
+    """A temporary path for a new file or folder; it becomes `path` when the body ends well, and is removed otherwise.
+
+    Raises:
+        RunStateError: something is there already, which is left alone.
+        StorageError: the file system refused.
+    """
+    _require_absent(path)
+    temporary = temporary_name(path)
+    try:
+        with explained("write", path):
+            os.makedirs(path.parent, exist_ok=True)
+            yield temporary
+            _publish(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove(temporary)
+        raise
+
+
+def _require_absent(path: Path) -> None:
+    if os.path.lexists(path):
+        raise RunStateError(f"{path} is there already; it is never overwritten: remove it, or name another path.")
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Rename to a path that nothing has; a hard link tells at once that another process was faster, where there are
+    such links."""
+    if not temporary.is_dir():
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            _require_absent(path)
+        except OSError:
+            pass
+        else:
+            os.unlink(temporary)
+            return
+    _require_absent(path)
+    os.rename(temporary, path)
 
 
 def require_room(path: Path, needed_bytes: int) -> None:

@@ -20,10 +20,9 @@ from archiver.errors import ArgumentError, MissingExtraError
 from archiver.storage.beneath import relative_parts
 from archiver.storage.guards import BLOCK_BYTES, opened
 from archiver.storage.npz_tensors import SUFFIX, Array, DType, NpzTensors
-from archiver.storage.zips import SafeZip
+from archiver.storage.zips import SafeZip, plain_member
 
 _KINDS = "biufcSUMm"
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,7 @@ def _write_array(archive: zipfile.ZipFile, name: str, array: Array) -> StoredArr
     description = {"descr": stored.dtype.str, "fortran_order": False, "shape": stored.shape}
     np.lib.format.write_array_header_1_0(header, description)
     data = stored.reshape(-1).view(np.uint8).data
-    info = zipfile.ZipInfo(name + SUFFIX, _FIXED_TIME)
-    info.create_system, info.external_attr = 3, 0o644 << 16
-    info.file_size = len(header.getvalue()) + len(data)
+    info = plain_member(name + SUFFIX, len(header.getvalue()) + len(data))
     digest = hashlib.sha256()
     with archive.open(info, "w") as member:
         member.write(header.getvalue())

@@ -30,12 +30,22 @@ def read_below(folder: Path, path: str, limit: int) -> bytes:
         UnsafeFileError: see `open_below`; or it has more than `limit` bytes.
         OSError: it is not there, or not permitted.
     """
-    with open_below(folder, path) as file:
-        size = os.fstat(file.fileno()).st_size
+    with opened_folder(folder) as root:
+        return read_beneath(root, path, limit)
+
+
+def read_beneath(root: int, path: str, limit: int) -> bytes:
+    """As `read_below`, below an open folder (a descriptor)."""
+    descriptor = open_beneath(root, path)
+    try:
+        size = os.fstat(descriptor).st_size
         # In pieces no larger than what is there: Python sets memory aside for all that is asked for.
-        data = b"" if size > limit else file.read(size + 1)
-        while size <= limit and len(data) <= limit and (more := file.read(PIECE_BYTES)):
-            data += more
+        data = b"" if size > limit else os.read(descriptor, size + 1)
+        if len(data) != size:
+            while size <= limit and len(data) <= limit and (more := os.read(descriptor, PIECE_BYTES)):
+                data += more
+    finally:
+        os.close(descriptor)
     if size > limit or len(data) > limit:
         raise UnsafeFileError(f"{path}: Received {max(size, len(data))} bytes. Expected at most {limit}.")
     return data

@@ -1,4 +1,5 @@
-"""Reading zip files of strangers (`.keras`, `.npz`): every member is looked at before any is read."""
+"""Zip files: those of strangers (`.keras`, `.npz`, archives), where every member is looked at before any is read; and
+members that are the same bytes whenever they are written."""
 
 from __future__ import annotations
 
@@ -18,6 +19,17 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _SYMLINK = 0o12
+_READABLE = 0o644
+_UNIX = 3
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def plain_member(name: str, size_bytes: int) -> zipfile.ZipInfo:
+    """A member to be written without compression, always with the same time, mode and system."""
+    info = zipfile.ZipInfo(name, _FIXED_TIME)
+    info.create_system, info.external_attr = _UNIX, _READABLE << 16
+    info.file_size = size_bytes  # tells zipfile whether the member needs zip64
+    return info
 
 
 class SafeZip:

@@ -13,6 +13,7 @@ from archiver.archive.run import Run
 from archiver.collect.command import collect_command
 from archiver.collect.git import collect_git
 from archiver.collect.identity import this_process
+from archiver.collect.package_changes import find_changed_files
 from archiver.collect.packages import collect_packages
 from archiver.collect.processor import collect_cpu_details
 from archiver.collect.source import copy_source
@@ -20,7 +21,7 @@ from archiver.collect.source_files import folder_of, take_snapshot
 from archiver.collect.splits import split_name
 from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
 from archiver.records.base import Unavailable, local_offset_seconds, utc_now
-from archiver.records.environment import GitRecord
+from archiver.records.environment import ChangedFilesPart, GitRecord
 from archiver.records.lineage import ParentPart
 from archiver.records.run import RunNamePart, RunRecord
 from archiver.records.training import OptimizerConfig, TrainConfig
@@ -115,6 +116,7 @@ def _collect_environment(session: Session) -> None:
     if is_known:
         jobs.append(Job("devices", layout.SYSTEM, Task(_find_devices, partial(_add_to_system, run))))
     jobs.append(Job("packages", layout.PACKAGES, Task(collect_packages, _writer(run, layout.PACKAGES))))
+    jobs.append(Job("edited packages", layout.PACKAGES, Task(find_changed_files, partial(_add_edited, run))))
     start(*(job.task for job in jobs))
     if is_known:
         details = Task(lambda: {"cpu_details": collect_cpu_details()}, partial(_add_to_system, run))
@@ -141,6 +143,10 @@ def _find_devices() -> dict[str, Any]:
 def _add_to_system(run: Run, found: dict[str, Any]) -> None:
     with _SYSTEM_LOCK:
         run.write(layout.SYSTEM, run.read(layout.SYSTEM).model_copy(update=found))
+
+
+def _add_edited(run: Run, found: dict[str, ChangedFilesPart]) -> None:
+    run.write(layout.PACKAGES, run.read(layout.PACKAGES).model_copy(update={"edited": found}))
 
 
 def _write_git(run: Run, found: tuple[GitRecord, bytes, bytes]) -> None:

@@ -126,7 +126,11 @@ def _same_stats(session: Session, stats: DatasetStats) -> bool:
 def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool) -> None:
     run = session.run
     results = evaluation.results if evaluation else None
-    with changing(run, session.journal, session.options.report):
+    options = session.options
+    with (
+        session.warned_of_secrets(),
+        changing(run, session.journal, options.report, allow_secrets=options.allow_secrets),
+    ):
         session.write_pending()
         if save_again:
             session.save(session.model)

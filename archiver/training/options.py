@@ -73,6 +73,8 @@ class Options:
     telemetry: TelemetryOptions
     snapshot_every: Every = None
     resume: Resume = False
+    allow_secrets: bool = False
+    """Seal although something in the archive looks like a secret."""
 
 
 def plain(value: Any) -> Json:
@@ -276,8 +278,7 @@ def checked_report(templates: str | os.PathLike[str] | None, figures: bool) -> R
     Raises:
         ArgumentError: there is no such folder, or it holds no template of a name that is used.
     """
-    if not isinstance(figures, bool):
-        raise ArgumentError(f"Received figures={figures!r}. Expected True or False.")
+    checked_flag("figures", figures)
     return ReportOptions(checked_templates(templates) if templates is not None else None, figures)
 
 
@@ -364,6 +365,17 @@ def checked_resume(resume: Any) -> Resume:
     if isinstance(resume, str) and resume == "force":
         return "force"
     raise ArgumentError(f'Received resume={resume!r}. Expected True, False or "force".')
+
+
+def checked_flag(argument: str, value: Any) -> bool:
+    """True or False.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise ArgumentError(f"Received {argument}={value!r}. Expected True or False.")
+    return value
 
 
 def is_real(value: Any) -> bool:

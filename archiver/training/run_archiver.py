@@ -88,6 +88,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         resume: go on with the run of this name that was cut off, as if it had not been; the script is run again as it
             was. A complete one is not trained again: `fit` returns with its history. "force" goes on although model,
             data or arguments differ, and says so in the archive.
+        allow_secrets: seal the archive although something in it looks like a token or a password. By default it stays
+            unsealed then, with a warning that says where.
 
     Raises:
         ArgumentError: an argument cannot be used. Nothing has been written.
@@ -124,6 +126,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         cooling: CoolingPolicy | None = None,
         snapshot_every: Every = "epoch",
         resume: Resume = False,
+        allow_secrets: bool = False,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -151,6 +154,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             ),
             snapshot_every=checks.checked_snapshot_every(snapshot_every),
             resume=checks.checked_resume(resume),
+            allow_secrets=checks.checked_flag("allow_secrets", allow_secrets),
         )
         # A pause shall hold the training up, not a thread of Keras'; so shall a snapshot within an epoch.
         self.async_safe = cooling is None and (snapshot_every is None or snapshot_every == "epoch")

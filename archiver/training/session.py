@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
 from archiver.collect.splits import DescribedSplit
-from archiver.errors import ArchiverWarning, StorageError
+from archiver.errors import ArchiverWarning, SecretsFoundError, StorageError
 from archiver.records.base import local_offset_seconds
 from archiver.records.dataset import DatasetStats
 from archiver.records.journal import EventName, StopReason
@@ -382,8 +382,20 @@ class Session:
         self._write_telemetry()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
-        self.attempt("seal", lambda: seal(self.run, self.journal, self.options.report))
+        self.attempt("seal", self._seal)
         self.let_go()
+
+    def _seal(self) -> None:
+        with self.warned_of_secrets():
+            seal(self.run, self.journal, self.options.report, allow_secrets=self.options.allow_secrets)
+
+    @contextlib.contextmanager
+    def warned_of_secrets(self) -> Iterator[None]:
+        """Where the body refuses to seal an archive for its secrets, warn: it stays unsealed, and nothing else ends."""
+        try:
+            yield
+        except SecretsFoundError as error:
+            self.warn(f"secrets {error}", f"archiver: {error}")  # the journal has it
 
     def _write_telemetry(self) -> None:
         self.attempt("telemetry", self.telemetry.write, layout.TELEMETRY)

@@ -28,6 +28,9 @@ from archiver.archive.run import Run
 from archiver.cli.main import main
 from archiver.closing import render_again
 from archiver.errors import ArgumentError, DamagedFileError, FindingsError, MissingExtraError, RunStateError
+from archiver.export.bag import export_bag
+from archiver.export.public import publish
+from archiver.export.zipped import export_zip
 from archiver.report.report import ReportOptions
 from archiver.sealing import changing, unseal
 from archiver.storage.journal import events_named
@@ -262,6 +265,34 @@ def test_a_signature_that_covers_more_or_less_than_the_seal(run, keys):
     assert signature_findings(run, keys / "p256.pub") == ["covers what is not part of the seal: junk"]
     run_program("model_signing", "sign", "key", run.path, *arguments, "--ignore-paths", run.path / "files")
     assert signature_findings(run, keys / "p256.pub") == [], "the manifests cover it, and are signed"
+
+
+# -- handed over
+
+
+@pytest.mark.parametrize("export", [export_zip, export_bag])
+def test_an_export_carries_the_signature(export, signed, keys, tmp_path):
+    output = tmp_path / "tiny.zip"
+    export(signed, output)
+    report = verify(output, public_key=keys / "p256.pub", expect=signed.seal_id)
+    assert report.findings == ()
+    assert len(report.signed_by) == 64
+    (finding,) = verify(output, public_key=keys / "other.pub").findings
+    assert finding.code == "signature"
+    assert finding.path.endswith("tiny_models/model.sig")
+
+
+def test_a_public_copy_has_no_signature(signed, tmp_path):
+    copy = publish(signed, tmp_path / "public")
+    assert not (copy.path / "model.sig").exists()
+    report = verify(copy.path)
+    assert report.is_whole
+    assert "signature" not in {finding.code for finding in report.information}
+
+
+def test_a_signature_is_no_secret(signed):
+    report = verify(signed.path, secrets=True)
+    assert report.findings == ()
 
 
 # -- hostile signature files

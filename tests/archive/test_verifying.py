@@ -261,7 +261,7 @@ def test_a_manifest_too_large_to_be_read(run, monkeypatch):
     ("edit", "place", "reason"),
     [
         (lambda record: record.pop("packages"), "#/packages", "required"),
-        (lambda record: record.update(extra=1), "#/extra", "not permitted"),
+        (lambda record: record.update(extra=1), "#/extra", "a later release may have added it"),
         (lambda record: record["packages"]["keras"].update(editable="no"), "#/packages/keras/editable", "boolean"),
         (lambda record: record.update(collected="today"), "#/collected", "datetime"),
         (lambda record: record.update(kind="git"), "#/kind", "packages"),

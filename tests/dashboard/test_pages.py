@@ -111,6 +111,7 @@ def test_by_keyboard_alone_from_the_table_to_a_run(page, address):
     expect(box).to_be_visible()
     box.focus()
     page.keyboard.type("first-2")
+    expect(page.get_by_role("option", name="first-2")).to_be_visible()  # what Enter takes
     page.keyboard.press("Enter")
     button = page.get_by_role("button", name="Open this run")
     expect(button).to_be_visible()

@@ -125,8 +125,8 @@ def contents(run: Run) -> dict[str, bytes]:
 def is_data(path: str, name: str) -> bool:
     """Whether a file is what a run brought in, and not derived from that or part of the seal."""
     derived = (
-        layout.README, layout.README_HTML, layout.FIGURES, layout.METADATA, layout.HISTORY, layout.RESULTS,
-        layout.SCHEMAS, layout.JOURNAL,
+        layout.README, layout.README_HTML, layout.CRATE, layout.FIGURES, layout.METADATA, layout.HISTORY,
+        layout.RESULTS, layout.SCHEMAS, layout.JOURNAL,
         layout.PREVIOUS_SEAL, layout.MANIFEST_MD5, layout.MANIFEST_SHA256, layout.MANIFEST_BLAKE3,
     )  # fmt: skip
     return not any(entry.matches(path, name) for entry in derived)
@@ -380,8 +380,8 @@ def test_opening_and_sealing_again_keeps_all_but_the_seal(starts: dict[str, Run]
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     name = run.name
     assert changed <= {
-        layout.JOURNAL.pattern, layout.README.pattern, layout.README_HTML.pattern, layout.METADATA.path(name),
-        "figures/learning_curves.svg", PREVIOUS_SEAL, *MANIFEST_NAMES.values(),
+        layout.JOURNAL.pattern, layout.README.pattern, layout.README_HTML.pattern, layout.CRATE.pattern,
+        layout.METADATA.path(name), "figures/learning_curves.svg", PREVIOUS_SEAL, *MANIFEST_NAMES.values(),
     }  # fmt: skip
     assert after[PREVIOUS_SEAL] == before[layout.MANIFEST_BLAKE3.pattern]
 

@@ -144,7 +144,7 @@ def test_the_hub_reads_the_card(run):
 def test_hostile_words_reach_the_front_matter_as_words(gallery):
     text = FRONT_MATTER.match((gallery["hostile"] / "README.md").read_text(encoding="utf-8"))[1]
     data = yaml.safe_load(text)
-    assert set(data) == {"license", "license_name", "library_name", "tags", "model-index"}
+    assert set(data) == {"license", "license_name", "library_name", "tags", "metrics", "model-index"}
     assert data["license"] == "other"
     assert data["license_name"] == "x --- license: mit"
     assert all(isinstance(tag, str) for tag in data["tags"])

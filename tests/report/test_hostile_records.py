@@ -54,7 +54,7 @@ def test_records_with_hostile_texts_everywhere(run, text):
     assert not page.all("a")
     assert all(image["src"].startswith("figures/") for image in page.all("img"))
     data = yaml.safe_load(FRONT_MATTER.match(filled)[1])
-    assert set(data) <= {"license", "license_name", "library_name", "tags", "model-index"}
+    assert set(data) <= {"license", "license_name", "library_name", "tags", "metrics", "model-index"}
 
     html = Page(render_page(markdown, text, {}))
     assert len(html.all("script")) == 1

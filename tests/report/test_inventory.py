@@ -19,6 +19,7 @@ def test_every_file_stands_in_it_with_its_md5(tmp_path):
     later = {
         layout.README.pattern,
         layout.README_HTML.pattern,
+        layout.CRATE.pattern,
         layout.METADATA.path(run.name),
         *MANIFEST_NAMES.values(),
     }

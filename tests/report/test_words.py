@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from archiver.archive.status import Status
 from archiver.records.base import Unavailable
 from archiver.records.dataset import ClassDistribution, DuplicatesPart, DuplicatesTable
+from archiver.records.environment import ChangedFilesPart
 from archiver.records.results import Results
 from archiver.records.scores import ClassPart, ClassScores, Interval
 from archiver.report.card import front_matter
 from archiver.report.cautions import cautions
 from archiver.report.context import read_records
 from archiver.report.headline import headline
-from archiver.report.reproducibility import checklist
+from archiver.report.ml_checklist import answers
+from archiver.report.reproducibility import checklist, score
 from archiver.report.snippets import _arrays, reproduce_snippets, use_snippets
 from archiver.report.tables import made
 from archiver.report.verdicts import verdicts
@@ -220,11 +222,40 @@ def test_only_finite_metrics_are_in_the_card(records):
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
 
 
+def test_metrics_of_the_card_are_those_that_the_hub_knows(records):
+    data = card(scored(records, accuracy=0.5, f1_macro=0.5, f1_weighted=0.5, log_loss=0.5, roc_auc_macro=math.nan))
+    assert data["metrics"] == ["accuracy", "precision", "recall", "f1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("google/vit-base-patch16-224", ["google/vit-base-patch16-224"]),
+        (["bert-base-uncased", "a/b"], ["bert-base-uncased", "a/b"]),
+        ("my model", None),
+        ("../a", None),
+        ("a/b/c", None),
+        ("https://example.org/a", None),
+        ({"a": "b"}, None),
+        ([None, 7, "a--b", "a..b", "-a"], None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["base_model", "datasets"])
+def test_what_the_run_is_based_on_is_in_the_card_by_its_name_on_the_hub(records, key, given, names):
+    from huggingface_hub import ModelCard
+
+    noted = with_run(records, notes={key: given})
+    assert card(noted).get(key) == names
+    parsed = ModelCard(front_matter(noted, "tiny") + "# tiny\n").data
+    assert getattr(parsed, key, None) == names
+
+
 @settings(deadline=None)
 @given(tags=st.lists(st.text(max_size=40), max_size=5), note=st.text(max_size=60))
 def test_any_text_stays_one_text_of_the_card(records_once, tags, note):
     data = card(with_run(records_once, tags=tuple(tags), notes={"license": note}))
-    assert set(data) <= {"license", "license_name", "library_name", "tags", "model-index"}
+    assert set(data) <= {"license", "license_name", "library_name", "tags", "metrics", "model-index"}
     assert all(isinstance(tag, str) for tag in data["tags"])
     assert data["tags"][:2] == ["keras", "archiver"]
     plain = [tag for tag in tags if tag.isprintable()]
@@ -250,7 +281,9 @@ def row(records, what):
 def test_the_checklist_names_what_stands_in_the_way(records):
     rows = {each.what: each for each in checklist(records)}
     assert list(rows) == ["Code", "Command", "Environment", "Data", "Random numbers", "Machine"]
-    assert "the samples themselves are not in the archive" in rows["Data"].obstacles
+    assert "not the samples themselves" in rows["Data"].held
+    assert all(each.remedy for row in rows.values() for each in row.found)
+    assert score(list(rows.values())) == f"{sum(row.is_met for row in rows.values())} of 6"
 
 
 def test_an_unseeded_run_has_an_obstacle(records):
@@ -259,6 +292,37 @@ def test_an_unseeded_run_has_an_obstacle(records):
     found = row(records | {"train_config": changed(train, phases=phases)}, "Random numbers")
     assert "no seed was set" in found.obstacles
     assert found.held == "nothing"
+
+
+def test_what_is_in_the_way_comes_with_what_to_do(records):
+    packages = records["packages"]
+    part = next(iter(packages.packages.values()))
+    parts = {
+        "mine": changed(part, editable=True, direct_url={"url": "file:///mine", "dir_info": {"editable": True}}),
+        "fork": changed(part, editable=False, direct_url={"url": "https://example.org/fork", "vcs_info": {}}),
+        "folder": changed(part, editable=False, direct_url={"url": "file:///folder", "dir_info": {}}),
+        "plain": changed(part, editable=False, direct_url=None),
+    }
+    edited = {"plain": ChangedFilesPart(changed_count=1, changed=("plain/a.py",), missing_count=0, missing=())}
+    found = row(records | {"packages": changed(packages, packages=parts, edited=edited)}, "Environment")
+    assert [each.text for each in found.found] == [
+        "installed from a working folder: mine", "changed after they were installed: plain",
+        "from a place that may change: folder",
+    ]  # fmt: skip
+    command = changed(records["run"].command, start="interactive", redacted=True)
+    found = row(records | {"run": changed(records["run"], command=command)}, "Command")
+    assert "environment variables" in found.remedies
+    assert "train from a script" in found.remedies
+
+
+def test_the_checklist_of_pineau_says_where_each_question_is_answered(run, records):
+    found = {each.question: each.place for each in answers(records)}
+    assert found["trained models"] == "`models/`"
+    assert found["a link to the data set"] == ""
+    assert not any(each.place for each in answers(dict.fromkeys(records)))
+    for place in filter(None, found.values()):
+        pattern = place.strip("`").rstrip("/")
+        assert "model.evaluate" in place or list(run.path.glob(pattern)), place
 
 
 @pytest.mark.parametrize(

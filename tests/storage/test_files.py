@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from archiver.errors import StorageError
+from archiver.errors import RunStateError, StorageError
 from archiver.storage import files
 
 
@@ -72,3 +72,41 @@ def test_cleaning_up(tmp_path):
     files.remove_temporaries(tmp_path)
     files.remove_empty_folders(tmp_path)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["kept", "kept/a"]
+
+
+# -- what is new
+
+
+def test_a_new_file_or_folder_is_there_when_it_is_whole(tmp_path):
+    with files.creating(tmp_path / "sub" / "file") as temporary:
+        temporary.write_text("x")
+        assert not (tmp_path / "sub" / "file").exists()
+    with files.creating(tmp_path / "folder") as temporary:
+        (temporary / "inside").mkdir(parents=True)
+    assert (tmp_path / "sub" / "file").read_text() == "x"
+    assert (tmp_path / "folder" / "inside").is_dir()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "inside", "sub"]
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_appears_meanwhile_is_left_alone(is_folder, tmp_path):
+    def make():
+        with files.creating(tmp_path / "new") as temporary:
+            temporary.mkdir() if is_folder else temporary.write_text("ours")
+            (tmp_path / "new").write_text("theirs")
+
+    with pytest.raises(RunStateError, match="never overwritten"):
+        make()
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("new", "theirs")]
+
+
+def test_what_fails_leaves_nothing(tmp_path):
+    def fail():
+        with files.creating(tmp_path / "new") as temporary:
+            temporary.mkdir()
+            (temporary / "file").touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="free space"):
+        fail()
+    assert not list(tmp_path.iterdir())
