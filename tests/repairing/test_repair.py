@@ -382,3 +382,12 @@ def test_what_the_command_imports(tiny, damaged, tmp_path):
 
 def test_the_public_name():
     assert archiver.repair is repair
+
+
+def test_manifests_that_changed_places(tiny, damaged):
+    copy = damaged(tiny)
+    one, two = (copy.path / name for name in ("manifest-sha256.txt", "manifest-blake3.txt"))
+    data = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(data)
+    restored(tiny, copy, "manifest-sha256.txt", "manifest-blake3.txt")
