@@ -93,6 +93,13 @@ def test_trust_md_runs(tmp_path):
 def test_trust_md_has_every_cause():
     page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["cause", *CAUSES]
+def test_repair_md_runs_from_top_to_bottom(tmp_path):
+    code = blocks(ROOT / "docs" / "repair.md", "python")
+    assert len(code) >= 2
+    result = run_python("\n".join(code), tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "is not the recorded one; models/a.keras, models/a.h5 and the checkpoint still hold it" in result.stdout
+    assert "restored: models/a.weights.h5: 1 tensor (layers/dense/vars/0) copied back from" in result.stdout
 
 
 def test_the_plan_in_data_md_is_one(tmp_path):

@@ -13,6 +13,7 @@ from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.tensor_tables import TensorRecords
 from archiver.errors import ArchiverError, UnsafeFileError
+from archiver.repairing.bits import MAXIMAL_TOTAL_SECONDS
 from archiver.repairing.outcomes import Outcome
 from archiver.repairing.seals import Digests, Seals
 from archiver.storage import files
@@ -44,6 +45,8 @@ class Bench:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     memory: dict[tuple[str, str], Any] = field(default_factory=dict)
     """What was found out about a file, by its name and SHA-256."""
+    seconds_left: float = MAXIMAL_TOTAL_SECONDS
+    """For trying bits."""
     _records: TensorRecords | None = None
 
     def path(self, name: str) -> Path:

@@ -15,11 +15,13 @@ MAXIMAL_WORK_BYTES = 16 << 30
 """Digested at most for one file."""
 MAXIMAL_SECONDS = 60.0
 """Spent at most on one file."""
+MAXIMAL_TOTAL_SECONDS = 300.0
+"""Spent at most on all files."""
 _NEAR = 64
 """Bytes before and behind the place where a JSON document cannot be read on."""
 
 
-def flipped_back(data: bytes, path: str, algorithm: str, digest: str) -> bytes | None:
+def flipped_back(data: bytes, path: str, algorithm: str, digest: str, seconds: float = MAXIMAL_SECONDS) -> bytes | None:
     """The bytes with the one bit flipped that gives them the digest.
 
     Args:
@@ -27,11 +29,12 @@ def flipped_back(data: bytes, path: str, algorithm: str, digest: str) -> bytes |
         path: of the file; says where in a document to look first.
         algorithm: of the digest.
         digest: the recorded one.
+        seconds: to spend at most.
 
     Returns:
         None where no single bit does, or where trying on would take too long.
     """
-    deadline = time.monotonic() + MAXIMAL_SECONDS
+    deadline = time.monotonic() + seconds
     suspects = sorted(suspicious(data, path))
     if len(suspects) * 8 * len(data) <= MAXIMAL_WORK_BYTES:
         found = _try(data, suspects, algorithm, digest, deadline)

@@ -93,6 +93,7 @@ def _require_free(run: Run, target: Path) -> None:
 
 def _repair(bench: Bench, target: Path) -> RepairReport:
     bench.copy_all()
+    bench.seals = bench.seals.sorted_out(bench.found)
     _leave_out(bench)
     _trust_metadata(bench)
     _restore_files(bench)
@@ -127,8 +128,8 @@ def _leave_out(bench: Bench) -> None:
 
 def _trust_metadata(bench: Bench) -> None:
     """Take sizes from the metadata only while that is sound itself."""
-    is_sound = bench.is_sound(layout.METADATA.path(bench.run.name))
-    bench.seals = Seals.of(bench.source) if is_sound else replace(bench.seals, recorded={})
+    if not bench.is_sound(layout.METADATA.path(bench.run.name)):
+        bench.seals = replace(bench.seals, recorded={})
 
 
 def _restore_files(bench: Bench) -> None:
@@ -155,7 +156,7 @@ def _in_order(bench: Bench) -> list[str]:
 def _restore(bench: Bench, name: str, *, thorough: bool) -> bool:
     is_restored = bench.restore(name, _tried(_thorough(bench, name) if thorough else _quick(bench, name), name))
     if is_restored and name == layout.METADATA.path(bench.run.name):
-        bench.seals = Seals(bench.seals.raw, bench.seals.listed, Seals.of(bench.run).recorded)
+        bench.seals = replace(bench.seals, recorded=Seals.of(bench.run).recorded)
     return is_restored
 
 
@@ -211,8 +212,8 @@ def _restore_manifests(bench: Bench) -> str | None:
         data = made[algorithm] if is_confirmed else seals.raw.get(algorithm)
         if data is not None:
             files.write_bytes(bench.path(name), data)
-        if is_confirmed and seals.raw.get(algorithm) != data:
-            before = sha256_of(seals.raw[algorithm]) if algorithm in seals.raw else None
+        if is_confirmed and seals.files.get(algorithm) != data:
+            before = sha256_of(seals.files[algorithm]) if algorithm in seals.files else None
             how = f"made anew from the digests of the files; {' and '.join(same)} confirms it"
             bench.outcomes[name] = Outcome(name, "restored", how, before, sha256_of(made[algorithm]))
         elif not is_confirmed and (data is None or data != made.get(algorithm, data)):

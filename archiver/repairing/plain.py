@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from archiver.repairing.bench import Bench, Candidate, of_bytes
-from archiver.repairing.bits import flipped_back
+from archiver.repairing.bits import MAXIMAL_SECONDS, flipped_back
 from archiver.repairing.seals import STRONG
 from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS, BLOCK_BYTES
@@ -64,10 +65,17 @@ def with_one_bit_flipped(bench: Bench, name: str) -> Iterator[Candidate]:
     path, expected = bench.path(name), bench.seals.expected(name)
     algorithm = next((each for each in (*STRONG, *ALGORITHMS) if each in expected), None)
     recorded = bench.seals.recorded.get(name)
-    if algorithm is None or not path.is_file() or (recorded and recorded[0] != path.stat().st_size):
+    if algorithm is None or name not in bench.digests or (recorded and recorded[0] != path.stat().st_size):
         return
     if path.stat().st_size > MAXIMAL_TEXT_BYTES:
         return
-    found = flipped_back(path.read_bytes(), name, algorithm, expected[algorithm])
+    key = (f"bits of {name}", bench.digests[name]["sha256"])
+    if key in bench.memory or bench.seconds_left <= 0:
+        return
+    began = time.monotonic()
+    seconds = min(MAXIMAL_SECONDS, bench.seconds_left)
+    found = flipped_back(path.read_bytes(), name, algorithm, expected[algorithm], seconds)
+    bench.memory[key] = None
+    bench.seconds_left -= time.monotonic() - began
     if found is not None:
         yield "one bit was flipped, and is flipped back", of_bytes(found)

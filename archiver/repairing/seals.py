@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archiver import layout
 from archiver.archive.run import Run
@@ -29,8 +29,10 @@ STRONG = ("blake3", "sha256")
 class Seals:
     """The manifests as they were found."""
 
+    files: dict[str, bytes]
+    """The manifests that are there, by the algorithm of their name."""
     raw: dict[str, bytes]
-    """By algorithm; those that are there."""
+    """By the algorithm that their digests are of; two that changed places are taken for what they are."""
     listed: dict[str, dict[str, str]]
     """`{algorithm: {path: digest}}` of the lines that can be read."""
     recorded: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -46,8 +48,22 @@ class Seals:
         listed = {algorithm: _safe(parse_manifest(data, algorithm)[0]) for algorithm, data in raw.items()}
         with contextlib.suppress(ArchiverError):
             metadata = run.read(layout.METADATA)
-            return cls(raw, listed, {path: (part.size_bytes, part.md5) for path, part in metadata.files.items()})
-        return cls(raw, listed)
+            recorded = {path: (part.size_bytes, part.md5) for path, part in metadata.files.items()}
+            return cls(raw, raw, listed, recorded)
+        return cls(raw, raw, listed)
+
+    def sorted_out(self, found: Mapping[str, Digests]) -> Seals:
+        """The same, each manifest taken for that of the algorithm by which most of its digests are right."""
+        raw, listed = dict(self.raw), dict(self.listed)
+        for algorithm in ALGORITHMS:
+            readings = [(data, _safe(parse_manifest(data, algorithm)[0])) for data in self.files.values()]
+            readings.sort(key=lambda reading: reading[0] is not self.files.get(algorithm))
+            best = max(readings, key=lambda reading: _right(reading[1], algorithm, found), default=None)
+            if best is not None and _right(best[1], algorithm, found) > _right(
+                listed.get(algorithm, {}), algorithm, found
+            ):
+                raw[algorithm], listed[algorithm] = best
+        return replace(self, raw=raw, listed=listed)
 
     def paths(self) -> list[str]:
         """All files that were sealed, but the manifests. A path in one manifest alone may be a damaged line of it."""
@@ -92,6 +108,10 @@ class Seals:
         """
         deciding = made if all_sound else {"blake3"}
         return len(made) == len(ALGORITHMS) and any(self.raw.get(name) == made[name] for name in deciding)
+
+
+def _right(listed: Mapping[str, str], algorithm: str, found: Mapping[str, Digests]) -> int:
+    return sum(found[path][algorithm] == digest for path, digest in listed.items() if path in found)
 
 
 def _safe(listed: dict[str, str]) -> dict[str, str]:

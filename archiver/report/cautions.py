@@ -24,7 +24,9 @@ SHOWN_GROUPS = 3
 def cautions(run: Run, records: dict[str, Any]) -> list[Safe]:
     """The sentences, as Markdown."""
     results, data = records["results"], records["dataset_stats"]
+    contents = _journal_of(run)
     found = [
+        *_of_repairs(contents),
         *_of_results(results),
         *_of_shared_groups(data),
         *_of_duplicates(data),
@@ -33,7 +35,7 @@ def cautions(run: Run, records: dict[str, Any]) -> list[Safe]:
         *_of_source_files(data),
         *_of_models(records["weights"], records["model_config"]),
         *_of_code(records["git"]),
-        *_of_journal(run),
+        *_of_journal(contents),
     ]
     return [Safe(sentence) for sentence in found]
 
@@ -175,6 +177,13 @@ def _of_code(git: Any) -> Iterator[str]:
         yield "no remote is known to hold the commit: others cannot fetch it"
 
 
+def _journal_of(run: Run) -> JournalContents:
+    try:
+        return run.journal.read()
+    except ArchiverError:
+        return JournalContents((), (), 0)
+
+
 def _of_repairs(contents: JournalContents) -> Iterator[str]:
     for event in events_named(contents, "repaired"):
         told = event.details.get("files")
@@ -188,12 +197,7 @@ def _of_repairs(contents: JournalContents) -> Iterator[str]:
         )
 
 
-def _of_journal(run: Run) -> Iterator[str]:
-    try:
-        contents = run.journal.read()
-    except ArchiverError:
-        return
-    yield from _of_repairs(contents)
+def _of_journal(contents: JournalContents) -> Iterator[str]:
     failed = [event.details for event in events_named(contents, "step_failed")]
     names = list(dict.fromkeys(str(details.get("step", details.get("name", "a step"))) for details in failed))
     if names:

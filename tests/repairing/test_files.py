@@ -13,6 +13,7 @@ import pytest
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.verifying import verify
+from archiver.report.screen import verdict_rows
 from archiver.sealing import changing
 from archiver.storage.journal import events_named
 from archiver.storage.tensors import open_tensors
@@ -66,7 +67,7 @@ def test_the_optimizer_is_copied_back(form, real, damaged):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("start", [0, 50, 900, 2500])
+@pytest.mark.parametrize("start", [0, 900])
 def test_the_structure_is_written_anew(form, start, real, damaged):
     copy = damaged(real)
     overwrite(copy.path_of(FORMATS[form]), start, random.Random(start).randbytes(64))
@@ -74,7 +75,7 @@ def test_the_structure_is_written_anew(form, start, real, damaged):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
+@pytest.mark.parametrize("share", [0.3, 0.99])
 def test_a_file_that_was_cut_off(form, share, real, damaged):
     copy = damaged(real)
     path = copy.path_of(FORMATS[form])
@@ -254,6 +255,7 @@ def test_a_file_is_rebuilt_from_its_tensors_and_keras_loads_it(form, other, dama
     assert len({part["sha256_sealed"], part["sha256_before"], part["sha256_after"]}) == 3
     assert next(reversed(list(events_named(new.journal.read(), "unsealed")))).details["seal_id"] == other.seal_id
     assert f"{name} written anew" in (target / "README.md").read_text().replace("\\", "")
+    assert "this archive was damaged and repaired on" in dict(verdict_rows(new))["watch out"]
 
 
 def test_what_is_rebuilt_without_a_file_that_is_like_it(other, damaged):
