@@ -19,7 +19,7 @@ DIFFERENT = 1
 )
 @click.option("--no-tensors", is_flag=True, help="Do not read the weights: not how far they are apart.")
 def command(
-    before: Path, after: Path, form: str, output: Path | None, tolerance: float | None, no_tensors: bool
+    before: Path, after: Path, *, form: str, output: Path | None, tolerance: float | None, no_tensors: bool
 ) -> int:
     """Compare two runs: candidate causes (inputs that differ), effects (metrics, weights, predictions), a verdict.
 
