@@ -125,9 +125,9 @@ def _order(name: str) -> tuple[bool, bool, str, bool]:
 def _metric(name: str, epochs: list[EpochKey], before: Column, after: Column) -> MetricDifference | None:
     points = [EpochDifference(name, *key, before.get(key), after.get(key)) for key in epochs]
     differing = [point for point in points if point.absolute]
-    if not differing:
-        return None
     both = [point for point in differing if point.before is not None and point.after is not None]
+    if not differing or (name == LEARNING_RATE and not both):
+        return None
     last = EpochDifference(name, *epochs[-1], _last(before, epochs), _last(after, epochs))
     return MetricDifference(
         metric=name,

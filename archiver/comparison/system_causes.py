@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from archiver.comparison.differences import Cause, Found, Rank
-from archiver.comparison.facts import Facts, Topic, differing, fact, flat, known
+from archiver.comparison.facts import Facts, Topic, differing, fact, flat, known, merged
 from archiver.records.environment import SystemRecord
 from archiver.records.machine import GpuPart
 
@@ -21,9 +21,14 @@ _LIBRARY_THREADS = Topic("settings", Rank.SETTING, "decides bits of what NumPy a
 _PYTHON = Topic("platform", Rank.PYTHON, "another interpreter")
 _ENCODING = Topic("platform", Rank.PYTHON, "decides how text is read and sorted")
 _PLATFORM = Topic("platform", Rank.PLATFORM, "mathematical functions of the C library differ in their last bits")
-_VARIABLE = Topic("settings", Rank.VARIABLE, "an environment variable")
-_OF_THE_JOB = ("SLURM_", "PBS_", "LSB_", "SGE_", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "CONDA_", "MASTER_")
-"""Variables that name a job or a place."""
+_VARIABLE = Topic("settings", Rank.PACKAGE, "an environment variable")
+_NO_INPUT = re.compile(
+    r"(?:SLURM|PBS|LSB|SGE|CONDA|PYENV|PIXI|APPTAINER|SINGULARITY|TPU|COLAB)_.*|VIRTUAL_ENV.*|MASTER_.*|.*_HOME|TZ|"
+    r"PYTHON(?:HASHSEED|PATH|STARTUP|UNBUFFERED|DONTWRITEBYTECODE|WARNINGS|FAULTHANDLER|BREAKPOINT|PYCACHEPREFIX|HOME)|"
+    r"TF_CPP_.*|TF2_BEHAVIOR|KMP_(?:DUPLICATE_LIB_OK|INIT_AT_FORK)|TOKENIZERS_PARALLELISM"
+)
+"""Variables that name a job or a place, say what is printed, or are set by libraries themselves; PYTHONHASHSEED is told
+among what decides bits."""
 _KERAS = (
     "floatx",
     "epsilon",
@@ -40,7 +45,7 @@ _TENSORFLOW = (
 
 def causes_in_system(before: SystemRecord, after: SystemRecord) -> Found:
     """The processor's flags one by one, everything else by value; the host's name where the hardware differs."""
-    found = [*_flags(before, after), *differing(RECORD, _facts(before), _facts(after))]
+    found = [*_flags(before, after), *_libraries(before, after), *differing(RECORD, _facts(before), _facts(after))]
     yield from found
     names = before.machine.host_name, after.machine.host_name
     if names[0] != names[1] and any(isinstance(each, Cause) and each.kind == "hardware" for each in found):
@@ -61,19 +66,13 @@ def _flags(before: SystemRecord, after: SystemRecord) -> Found:
 
 def _facts(record: SystemRecord) -> Facts:
     yield from _of_framework(record)
-    yield from _of_libraries(record)
     yield from _of_processor(record)
     yield from _of_gpus(record)
     yield from _of_python(record)
     yield from _of_platform(record)
     for name, value in record.environment.items():
-        if not name.startswith(_OF_THE_JOB) and not _is_told_elsewhere(name):
+        if not _NO_INPUT.fullmatch(name):
             yield fact(_VARIABLE, name, value, "environment", name)
-
-
-def _is_told_elsewhere(name: str) -> bool:
-    """Among what decides bits, of the train config."""
-    return name == "PYTHONHASHSEED"
 
 
 def _of_processor(record: SystemRecord) -> Facts:
@@ -135,16 +134,28 @@ def _of_framework(record: SystemRecord) -> Facts:
         yield fact(_BUILD, "torch build", torch.build, "framework", "torch", "build")
 
 
-def _of_libraries(record: SystemRecord) -> Facts:
+def _libraries(before: SystemRecord, after: SystemRecord) -> Found:
+    """Those that both had loaded: which ones else are, and in which further versions, depends on what the program had
+    imported by then."""
+    old, new = _loaded(before), _loaded(after)
+    for name in merged(old, new):
+        for topic, subject, place in ((_LIBRARY, "library {}", 0), (_LIBRARY_THREADS, "threads of {}", 1)):
+            values = old.get(name, ((), ()))[place], new.get(name, ((), ()))[place]
+            if values[0] and values[1] and not set(values[0]) & set(values[1]):
+                texts = [", ".join(each) for each in values]
+                where = f"{RECORD}#/numeric_libraries/loaded"
+                yield Cause(topic.kind, subject.format(name), texts[0], texts[1], topic.rank, topic.why, where)
+
+
+def _loaded(record: SystemRecord) -> dict[str, tuple[list[str], list[str]]]:
+    """By name: versions and numbers of threads."""
     part = known(record.numeric_libraries)
-    loaded: dict[str, list[Any]] = {}
+    found: dict[str, tuple[set[str], set[str]]] = {}
     for library in (known(part.loaded) or ()) if part is not None else ():
-        loaded.setdefault(library.name, []).append(library)
-    for name, found in loaded.items():
-        versions = ", ".join(sorted({str(known(each.version)) for each in found}))
-        yield fact(_LIBRARY, f"library {name}", versions, "numeric_libraries", "loaded")
-        threads = ", ".join(sorted({str(each.threads) for each in found if each.threads is not None}))
-        yield fact(_LIBRARY_THREADS, f"threads of {name}", threads or None, "numeric_libraries", "loaded")
+        versions, threads = found.setdefault(library.name, (set(), set()))
+        versions |= {known(library.version)} if known(library.version) else set()
+        threads |= {str(library.threads)} if library.threads is not None else set()
+    return {name: (sorted(versions), sorted(threads)) for name, (versions, threads) in found.items()}
 
 
 def _of_python(record: SystemRecord) -> Facts:
