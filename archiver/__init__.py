@@ -17,6 +17,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `collect`: functions that look at the world and return records.
 - `sampling`: readings over time: samplers and traces, `MemoryMonitor`, the guard, cooling breaks.
 - `archive`: an archive as an object: opening, reading typed, status, verifying, signing.
+- `comparison`: two runs side by side: candidate causes, effects, a verdict.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `repairing`: a damaged archive made whole again, from what is left of it.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from archiver.archive.signing import sign
     from archiver.archive.verifying import verify
     from archiver.catalog import open_store
+    from archiver.comparison.comparing import compare
     from archiver.repairing import repair
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
@@ -54,6 +56,7 @@ __all__ = [
     "Run",
     "RunArchiver",
     "__version__",
+    "compare",
     "data",
     "ensemble",
     "errors",
@@ -72,6 +75,7 @@ _HOMES = {
     "MemoryMonitor": "archiver.sampling.monitor",
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",
+    "compare": "archiver.comparison.comparing",
     "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
     "open_store": "archiver.catalog",

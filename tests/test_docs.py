@@ -93,6 +93,8 @@ def test_trust_md_runs(tmp_path):
 def test_trust_md_has_every_cause():
     page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["cause", *CAUSES]
+
+
 def test_repair_md_runs_from_top_to_bottom(tmp_path):
     code = blocks(ROOT / "docs" / "repair.md", "python")
     assert len(code) >= 2

@@ -18,6 +18,7 @@ COMMANDS = {
     "sign": "Sign a sealed archive with a private key.",
     "repair": "Make a damaged archive whole again, in a new folder.",
     "show": "Show a run on one screen.",
+    "diff": "Compare two runs: what was done differently, what came out.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",
     "dashboard": "Browse the runs of a folder in the browser.",

@@ -105,7 +105,7 @@ class NpzTensors:
         return b"".join(map(bytes, self.blocks(location)))
 
     def blocks(self, location: str) -> Iterator[memoryview | bytes]:
-        """The bytes of an array, little-endian and in C order; each block is valid until the next.
+        """An array's bytes in blocks of whole elements, little-endian and in C order; each is valid until the next.
 
         Raises:
             UnsafeFileError: an array of more than `MAXIMAL_LOADED_BYTES` in Fortran order.
@@ -118,7 +118,7 @@ class NpzTensors:
             yield np.asarray(array.astype(header.dtype.newbyteorder("<"), copy=False), order="C").tobytes()
             return
         name = location + SUFFIX
-        # In place where it can be: the digest says more than the zip file's CRC.
+        # In place where it can be: digests say more than the zip file's CRC.
         with self._archive.window(name) or self._archive.open(name) as member, reading(self._where, f"array {name!r}"):
             fill(member, memoryview(bytearray(header.header_bytes)))
             yield from _blocks(member, entry.size_bytes, header.dtype)

@@ -51,7 +51,11 @@ class Tensors(Protocol):
         """
 
     def blocks(self, location: str) -> Iterator[memoryview | bytes]:
-        """The same, block by block; each is valid until the next."""
+        """A tensor's bytes in blocks of whole elements, little-endian and in C order; each is valid until the next.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
 
 
 @contextlib.contextmanager
