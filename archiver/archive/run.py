@@ -123,6 +123,14 @@ class Run:
         """What became of the run, from its journal and manifests."""
         return status_of(self.journal.read(), sealed=self.has(layout.MANIFEST_BLAKE3))
 
+    @property
+    def status_text(self) -> str:
+        """The status in one line for a reader, also where the journal cannot be read."""
+        try:
+            return self.status.describe()
+        except ArchiverError as error:
+            return f"unknown: {error}"
+
 
 def is_archive(folder: Path) -> bool:
     """Whether the folder looks like an archive, whole or not."""

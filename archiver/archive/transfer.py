@@ -139,3 +139,12 @@ def _owner(inspection: Inspection, path: str) -> str:
         owner = f"user {status.st_uid}"
     remedy = f"chmod u+r{'x' if stat.S_ISDIR(status.st_mode) else ''}"
     return f" (mode {mode:04o}, owner {owner}: {remedy}, or ask the owner)"
+
+
+def find_unreadable(inspection: Inspection, path: str, error: Exception) -> None:
+    """Report once that a file cannot be read."""
+    if ("unreadable", path) in inspection.reported:
+        return
+    explanation = explain_refusal(inspection, path, error)
+    message = explanation.message if explanation else str(error)
+    inspection.find("unreadable", path, message, explanation.cause if explanation else None)

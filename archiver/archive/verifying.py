@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -12,21 +12,16 @@ from archiver.archive import agreement
 from archiver.archive.bags import BagInspection, check_bag
 from archiver.archive.deep import check_tensors
 from archiver.archive.expecting import check_expected, checked_seal_id
+from archiver.archive.file_bytes import check_bytes
+from archiver.archive.file_list import list_files
 from archiver.archive.findings import VerifyReport
-from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
-from archiver.archive.left_behind import left_behind
-from archiver.archive.renamed import find_elsewhere
+from archiver.archive.inspection import Inspection
+from archiver.archive.manifest_list import compare_lists, read_manifests
 from archiver.archive.run import Run
-from archiver.archive.secrets import allowed_secrets, message_of, refused_secrets, search_secrets
-from archiver.archive.transfer import explain_absence, explain_change, explain_link, explain_refusal, undone_manifest
+from archiver.archive.secret_findings import check_secrets
 from archiver.archive.unwrapping import Unwrapped, unwrapped
-from archiver.errors import ArchiverError, ArgumentError, RunStateError
-from archiver.storage import manifests
-from archiver.storage.beneath import Entry, opened_folder, relative_parts, walk
-from archiver.storage.digests import ALGORITHMS, file_digests, sha256_of
-from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
-from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import open_below, read_below, require_stored
+from archiver.errors import ArgumentError, RunStateError
+from archiver.storage.digests import ALGORITHMS
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
@@ -75,10 +70,10 @@ def verify(
     check_signature = _signature_check(public_key) if public_key is not None else _inform_of_signature
     with unwrapped(path) as wrapped:
         inspection = Inspection(Run.open(wrapped.folder))
-        _list_files(inspection)
-        _read_manifests(inspection)
-        _compare_lists(inspection)
-        _check_bytes(inspection, algorithms, on_bytes)
+        list_files(inspection)
+        read_manifests(inspection)
+        compare_lists(inspection)
+        check_bytes(inspection, algorithms, on_bytes)
         agreement.check(inspection)
         if expected is not None:
             check_expected(inspection, expected)
@@ -86,7 +81,7 @@ def verify(
         if deep or inspection.damaged:
             check_tensors(inspection, deep=deep)
         if secrets:
-            _check_secrets(inspection)
+            check_secrets(inspection)
         inspection.count_the_rest()
         report = _report(inspection, algorithms, expected)
         return report if wrapped.wrapping is None else _report_of_all(wrapped, inspection, report, on_bytes)
@@ -162,7 +157,7 @@ def _report(inspection: Inspection, algorithms: tuple[str, ...], expected: str |
     return VerifyReport(
         path=str(run.path),
         name=run.name,
-        status=_status(run),
+        status=run.status_text,
         seal_id=inspection.seal_id,
         algorithms=algorithms,
         files_checked=len(inspection.sizes),
@@ -173,245 +168,3 @@ def _report(inspection: Inspection, algorithms: tuple[str, ...], expected: str |
         expected_seal_id=expected,
         signed_by=inspection.signed_by,
     )
-
-
-def _status(run: Run) -> str:
-    try:
-        return run.status.describe()
-    except ArchiverError as error:
-        return f"unknown: {error}"
-
-
-def _list_files(inspection: Inspection) -> None:
-    folders: set[str] = set()
-    try:
-        with opened_folder(inspection.run.path) as root:
-            for entry in walk(root, lambda path, error: _unlistable(inspection, path, error)):
-                _list_one(inspection, entry, folders)
-    except ArchiverError as error:
-        inspection.find("unreadable", "", f"its files cannot be listed: {error}")
-    if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
-        used = {parent for path in inspection.sizes for parent in _parents(path)} | inspection.unlistable
-        for folder in sorted(folders - used):
-            _unlisted_folder(inspection, folder)
-
-
-def _unlisted_folder(inspection: Inspection, folder: str) -> None:
-    left = left_behind(folder)
-    if left is None:
-        inspection.find("unlisted", folder, "is a folder without files, which no manifest knows")
-    elif ("unlisted", left.path) not in inspection.reported:
-        inspection.find("unlisted", left.path, f"is not known to any manifest: {left.who}", "left_behind")
-
-
-def _unlistable(inspection: Inspection, folder: str, error: OSError) -> None:
-    inspection.unlistable.add(folder)
-    explanation = explain_refusal(inspection, folder, error)
-    message = explanation.message if explanation else f"cannot be listed: {error.strerror or error}"
-    inspection.find("unreadable", folder, message, explanation.cause if explanation else None)
-
-
-def _list_one(inspection: Inspection, entry: Entry, folders: set[str]) -> None:
-    if entry.kind == "folder":
-        folders.add(entry.path)
-    elif entry.kind == "file" and entry.path == layout.SIGNATURE.pattern:
-        _list_signature(inspection, entry.size_bytes)
-    elif entry.kind == "file":
-        inspection.sizes[entry.path] = entry.size_bytes
-        inspection.newest_ns = max(inspection.newest_ns, entry.modified_ns)
-        if entry.link_count > 1:
-            inspection.inform("hard_link", entry.path, f"has {entry.link_count} hard links")
-    else:
-        explanation = explain_link(inspection, entry.path) if entry.kind == "symlink" else None
-        message = explanation.message if explanation else f"is a {entry.kind}"
-        cause = explanation.cause if explanation else None
-        inspection.find("not_a_regular_file", entry.path, f"{message}; it was not followed", cause)
-
-
-def _list_signature(inspection: Inspection, size: int) -> None:
-    """No manifest lists it, and so it is not among the files that are compared with them."""
-    if size > MAXIMAL_SIGNATURE_BYTES:
-        message = f"received {size} bytes; expected a signature of at most {MAXIMAL_SIGNATURE_BYTES}"
-        inspection.find("signature", layout.SIGNATURE.pattern, message)
-    else:
-        inspection.signature_bytes = size
-
-
-def _parents(path: str) -> Iterator[str]:
-    parts = path.split("/")[:-1]
-    for count in range(1, len(parts) + 1):
-        yield "/".join(parts[:count])
-
-
-def _check_secrets(inspection: Inspection) -> None:
-    try:
-        search = search_secrets(inspection.run)
-        allowed = allowed_secrets(inspection.run.journal.read())
-    except (ArchiverError, OSError) as error:
-        inspection.find("unreadable", "", f"it cannot be searched for secrets: {error}")
-        return
-    for each in search.findings:
-        tell = inspection.inform if (each.file, each.kind) in allowed else inspection.find
-        tell("secret", f"{each.file}:{each.line}" if each.line else each.file, f"{each.kind} ({each.hint})")
-    for path in search.not_whole:
-        inspection.inform("secret", path, "was not searched for secrets to its end: it is too large, or no text")
-
-
-def _say_refused(inspection: Inspection) -> None:
-    """Where sealing was refused, say why."""
-    try:
-        refused = refused_secrets(inspection.run.journal.read())
-    except ArchiverError:
-        return  # reported with the journal
-    if refused:
-        inspection.find("not_sealed", "", message_of(inspection.run, refused))
-
-
-def _read_manifests(inspection: Inspection) -> None:
-    seal = layout.MANIFEST_BLAKE3.pattern
-    if seal not in inspection.sizes:
-        status = _status(inspection.run)
-        inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
-        _say_refused(inspection)
-    for algorithm, name in MANIFEST_NAMES.items():
-        if name not in inspection.sizes:
-            if seal in inspection.sizes:
-                inspection.find("missing", name, "the manifest is missing")
-            continue
-        data = _read(inspection, name)
-        if data is None:
-            continue
-        if name == seal:
-            inspection.seal_id = sha256_of(data)
-        inspection.listed[algorithm], faults = manifests.parse_manifest(data, algorithm)
-        conversion = undone_manifest(data, algorithm)
-        if conversion is not None:
-            inspection.undone[name] = conversion.original
-            inspection.listed[algorithm], faults = manifests.parse_manifest(conversion.original, algorithm)
-            if name == seal:
-                inspection.seal_id = sha256_of(conversion.original)
-            inspection.find("manifest", name, f"{conversion.what}; each line is whole without it", conversion.cause)
-        for fault in faults:
-            inspection.find("manifest", f"{name}:{fault.line}", fault.reason)
-
-
-def _read(inspection: Inspection, name: str) -> bytes | None:
-    try:
-        return read_below(inspection.run.path, name, MAXIMAL_MANIFEST_BYTES)
-    except (OSError, ArchiverError) as error:
-        _unreadable(inspection, name, error)
-        return None
-
-
-def _unreadable(inspection: Inspection, path: str, error: Exception) -> None:
-    if ("unreadable", path) in inspection.reported:
-        return
-    explanation = explain_refusal(inspection, path, error)
-    message = explanation.message if explanation else str(error)
-    inspection.find("unreadable", path, message, explanation.cause if explanation else None)
-
-
-def _compare_lists(inspection: Inspection) -> None:
-    """Missing and unlisted files, and whether the manifests list the same ones."""
-    if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
-        return
-    order = list(MANIFEST_NAMES)
-    _find_elsewhere(inspection)
-    for position, (algorithm, listed) in enumerate(reversed(inspection.listed.items())):
-        name = MANIFEST_NAMES[algorithm]
-        later = {MANIFEST_NAMES[each] for each in order[order.index(algorithm) :]}
-        for path in listed:
-            _check_listed_path(inspection, name, path)
-        unlisted = set(inspection.sizes) - set(listed) - later
-        for path in sorted(unlisted):
-            _unlisted(inspection, name, path, first=position == 0)
-
-
-def _check_listed_path(inspection: Inspection, manifest: str, path: str) -> None:
-    try:
-        relative_parts(path)
-    except ValueError as error:
-        inspection.find("unsafe_path", f"{manifest}", f"names {path!r}: {error}")
-        return
-    if path == layout.SIGNATURE.pattern:
-        inspection.find("manifest", manifest, f"lists {path}, which no manifest may list")
-    elif path not in inspection.sizes and not inspection.is_explained(path):
-        explanation = explain_absence(inspection, path)
-        message = explanation.message if explanation else f"is listed in {manifest} and not there"
-        inspection.find("missing", path, message, explanation.cause if explanation else None)
-
-
-def _find_elsewhere(inspection: Inspection) -> None:
-    """One finding for a file that is missing under its name and there under another."""
-    listed = next(reversed(inspection.listed.values()), {})
-    missing = [path for path in listed if path not in inspection.sizes and not inspection.is_below_unlistable(path)]
-    unlisted = set(inspection.sizes) - set(listed) - {layout.MANIFEST_BLAKE3.pattern}
-    for path, elsewhere in find_elsewhere(inspection, missing, unlisted).items():
-        inspection.find("missing", path, elsewhere.message, elsewhere.cause)
-        inspection.elsewhere.add(elsewhere.path)
-
-
-def _unlisted(inspection: Inspection, manifest: str, path: str, *, first: bool) -> None:
-    if path in inspection.elsewhere or (not first and ("unlisted", path) in inspection.reported):
-        return
-    left = left_behind(path, inspection.listed_names)
-    if left is None:
-        inspection.find("unlisted", path, f"is not listed in {manifest}")
-    elif ("unlisted", left.path) not in inspection.reported:
-        inspection.find("unlisted", left.path, f"is not listed in {manifest}: {left.who}", "left_behind")
-
-
-def _check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
-    wanted = _expected_digests(inspection, algorithms)
-    sizes = {path: inspection.sizes[path] for path in wanted}
-    results: dict[str, dict[str, str] | Exception] = {}
-
-    def hash_one(path: str) -> None:
-        try:
-            with open_below(inspection.run.path, path) as file:
-                require_stored(file, path)
-                results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
-        except (OSError, ArchiverError) as error:
-            results[path] = error
-
-    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
-    in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
-    for path in sorted(wanted):
-        _compare_digests(inspection, path, wanted[path], results[path])
-
-
-def _expected_digests(inspection: Inspection, algorithms: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """By path and algorithm. Manifests are small: they are always checked by all that list them."""
-    if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
-        return {}
-    manifest_names = set(MANIFEST_NAMES.values())
-    expected: dict[str, dict[str, str]] = {}
-    for algorithm, listed in inspection.listed.items():
-        for path, digest in listed.items():
-            if path in inspection.sizes and (algorithm in algorithms or path in manifest_names):
-                expected.setdefault(path, {})[algorithm] = digest
-    return expected
-
-
-def _compare_digests(
-    inspection: Inspection, path: str, expected: dict[str, str], found: dict[str, str] | Exception
-) -> None:
-    if isinstance(found, Exception):
-        _unreadable(inspection, path, found)
-        inspection.damaged.add(path)
-        return
-    differing = [algorithm for algorithm, digest in expected.items() if found[algorithm] != digest]
-    if differing:
-        inspection.damaged.add(path)
-        _changed(inspection, path, differing, expected)
-
-
-def _changed(inspection: Inspection, path: str, differing: list[str], expected: dict[str, str]) -> None:
-    was_converted = path in inspection.undone
-    explanation = explain_change(inspection, path, expected)
-    if explanation is not None and was_converted:
-        return  # a manifest, of which that was said when it was read
-    size, before = inspection.sizes[path], inspection.recorded_bytes(path)
-    sizes = f"{size} bytes now" if before in (None, size) else f"{size} bytes now, {before} then"
-    message = explanation.message if explanation else f"its {', '.join(differing)} is not the recorded one ({sizes})"
-    inspection.find("changed", path, message, explanation.cause if explanation else None)

@@ -6,7 +6,7 @@ import re
 
 from archiver.comparison.differences import Cause, Found, Rank
 from archiver.comparison.facts import Topic, differing, fact, known, merged, short
-from archiver.records.environment import PackagePart, PackagesRecord
+from archiver.records.environment import ChangedFilesPart, PackagePart, PackagesRecord
 
 RECORD = "packages"
 _COMPUTES = re.compile(
@@ -30,12 +30,28 @@ def causes_in_packages(before: PackagesRecord, after: PackagesRecord) -> Found:
     for name in merged(before.packages, after.packages):
         if name != _OWN:
             yield from _package(name, before.packages.get(name), after.packages.get(name))
+    yield from _edited(known(before.edited) or {}, known(after.edited) or {})
     if before.conda_packages is not None and after.conda_packages is not None:
         old, new = before.conda_packages, after.conda_packages
         for name in merged(old, new):
             texts = [f"{part.version} {part.build}" if part else None for part in (old.get(name), new.get(name))]
             facts = [(fact(_topic(name), f"conda package {name}", text, "conda_packages", name),) for text in texts]
             yield from differing(RECORD, *facts)
+
+
+def _edited(before: dict[str, ChangedFilesPart], after: dict[str, ChangedFilesPart]) -> Found:
+    """Packages of which files were changed after they were installed, which neither version nor fingerprint shows."""
+    for name in merged(before, after):
+        topic = Topic("packages", _topic(name).rank, "its files were changed after it was installed")
+        texts = [_edited_text(part) if part else None for part in (before.get(name), after.get(name))]
+        facts = [(fact(topic, f"edited files of package {name}", text, "edited", name),) for text in texts]
+        yield from differing(RECORD, *facts)
+
+
+def _edited_text(part: ChangedFilesPart) -> str:
+    shown = ", ".join((*part.changed, *(f"{path} (gone)" for path in part.missing)))
+    more = part.changed_count + part.missing_count - len(part.changed) - len(part.missing)
+    return f"{shown} and {more} more" if more else shown
 
 
 def _topic(name: str) -> Topic:

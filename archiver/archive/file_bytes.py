@@ -1,0 +1,78 @@
+"""Verifying, third step: the bytes of every file, against the digests in the manifests; each file is read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from archiver import layout
+from archiver.archive.inspection import Inspection
+from archiver.archive.transfer import explain_change, find_unreadable
+from archiver.errors import ArchiverError
+from archiver.storage.digests import file_digests
+from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
+from archiver.storage.manifests import MANIFEST_NAMES
+from archiver.storage.reading import open_below, require_stored
+
+
+def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
+    """Hash all files that are listed and there, the largest first; report those that changed, and why if that shows.
+
+    Args:
+        inspection: after the first two steps.
+        algorithms: the manifests to check against.
+        on_bytes: is told how many more bytes were read, on any thread.
+    """
+    wanted = _expected_digests(inspection, algorithms)
+    sizes = {path: inspection.sizes[path] for path in wanted}
+    results: dict[str, dict[str, str] | Exception] = {}
+
+    def hash_one(path: str) -> None:
+        try:
+            with open_below(inspection.run.path, path) as file:
+                require_stored(file, path)
+                results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
+        except (OSError, ArchiverError) as error:
+            results[path] = error
+
+    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
+    in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
+    for path in sorted(wanted):
+        _compare_digests(inspection, path, wanted[path], results[path])
+
+
+def _expected_digests(inspection: Inspection, algorithms: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """By path and algorithm. Manifests are small: they are always checked by all that list them."""
+    if layout.MANIFEST_BLAKE3.pattern not in inspection.sizes:
+        return {}
+    manifest_names = set(MANIFEST_NAMES.values())
+    expected: dict[str, dict[str, str]] = {}
+    for algorithm, listed in inspection.listed.items():
+        for path, digest in listed.items():
+            if path in inspection.sizes and (algorithm in algorithms or path in manifest_names):
+                expected.setdefault(path, {})[algorithm] = digest
+    return expected
+
+
+def _compare_digests(
+    inspection: Inspection, path: str, expected: dict[str, str], found: dict[str, str] | Exception
+) -> None:
+    if isinstance(found, Exception):
+        find_unreadable(inspection, path, found)
+        inspection.damaged.add(path)
+        return
+    differing = [algorithm for algorithm, digest in expected.items() if found[algorithm] != digest]
+    if differing:
+        inspection.damaged.add(path)
+        _changed(inspection, path, differing, expected)
+
+
+def _changed(inspection: Inspection, path: str, differing: list[str], expected: dict[str, str]) -> None:
+    was_converted = path in inspection.undone
+    explanation = explain_change(inspection, path, expected)
+    if explanation is not None and was_converted:
+        return  # a manifest, of which that was said when it was read
+    size, before = inspection.sizes[path], inspection.recorded_bytes(path)
+    sizes = f"{size} bytes now" if before in (None, size) else f"{size} bytes now, {before} then"
+    message = explanation.message if explanation else f"its {', '.join(differing)} is not the recorded one ({sizes})"
+    inspection.find("changed", path, message, explanation.cause if explanation else None)
