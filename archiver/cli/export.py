@@ -55,6 +55,9 @@ def command(
     click.echo(
         f"replaced: {', '.join(f'{kind} {count}' for kind, count in details.get('replaced', {}).items()) or 'nothing'}"
     )
+    for file, why in details.get("left_out_files", {}).items():
+        if "cannot" in why:
+            click.echo(f"note: {file}: {why}")
     if details.get("kept_names"):
         click.echo("note: a name of a host or user is an ordinary word and was replaced only where such names stand")
     click.echo(f"seal id: {run.seal_id}")
