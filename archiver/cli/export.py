@@ -200,6 +200,8 @@ def _public_copy(run: Run, output: Path, words: dict[str, Any]) -> tuple[Run, li
         f"left out: {', '.join(details.get('left_out', ()))}",
         f"replaced: {replaced or 'nothing'}",
     ]
+    left_out = details.get("left_out_files", {})
+    lines += [f"note: {file}: {why}" for file, why in left_out.items() if "cannot" in why]
     if details.get("kept_names"):
         lines.append("note: a name of a host or user is an ordinary word and was replaced only where such names stand")
     return copy, [*lines, f"seal id: {copy.seal_id}"]

@@ -120,8 +120,12 @@ def find_leaks(folder: Path, path: str, needles: Needles) -> list[Leak]:
         if is_zip:
             with suppress(ArchiverError):  # no zip file after all: its bytes were looked at
                 found |= set(_in_members(SafeZip(opened, path), path, needles))
-    found |= {Leak(path, "", f"{kind}, in its name") for kind in needles.kinds_in(path.encode())}
     return sorted(found, key=Leak.describe)
+
+
+def find_leaks_in_name(path: str, needles: Needles) -> list[Leak]:
+    """What stands in the name of a file."""
+    return [Leak(path, "", f"{kind}, in its name") for kind in needles.kinds_in(path.encode())]
 
 
 def _in_members(archive: SafeZip, path: str, needles: Needles) -> Iterator[Leak]:

@@ -21,7 +21,7 @@ from archiver.archive.secrets import refuse_secrets
 from archiver.archive.verifying import require_whole, verify
 from archiver.errors import ArchiverError, ArgumentError, PrivacyError
 from archiver.export.identity import learn_identity
-from archiver.export.leaks import Leak, Needles, find_leaks
+from archiver.export.leaks import Leak, Needles, find_leaks, find_leaks_in_name
 from archiver.export.leaving_out import ALWAYS, REASON, Choice, chosen, edited, edited_event, is_left_out
 from archiver.export.public_models import rewrite_model
 from archiver.export.replacing import Replacer
@@ -329,7 +329,7 @@ def _check(copy: _Copy) -> None:
         leak
         for path in sorted(regular_files(copy.target.path))
         if not path.startswith("schemas/")
-        for leak in find_leaks(copy.target.path, path, needles)
+        for leak in [*find_leaks(copy.target.path, path, needles), *find_leaks_in_name(path, needles)]
     ]
     if leaks:
         told = "; ".join(leak.describe() for leak in leaks[:5])

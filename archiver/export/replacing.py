@@ -150,7 +150,7 @@ class Replacer:
             if folder.count("/") >= SHORT_FOLDER or "\\" in folder
         ]
         return re.compile(
-            rf"(?:(?<![\w.~>#/)\]}}-])|(?<=file://)|(?<=-[IL]))/(?:{first})(?![\w-])(?:/[^\s\x00-\x1f\x7f'\"<>:;,|()\[\]{{}}`*?\\/]+)*",
+            rf"(?:(?<![\w.~>#/)\]}}-])|(?<=file://)|(?<=-[IL]))/(?:{first})(?![\w-])(?:/[^\s\x00-\x1f\x7f'\"<>:;,|()\[\]{{}}`*?\\/]*[\w.~#\u0080-\U0010ffff-])*",
             re.ASCII,  # as the last look sees bytes
         )
 

@@ -78,7 +78,7 @@ def test_redaction_takes_out_what_the_scan_finds(seed):
 def test_whatever_detect_secrets_finds_in_samples_is_found(tmp_path):
     paths = []
     numbers = random.Random(5)
-    for seed in range(4):
+    for seed in range(2):
         for number, (_, token) in enumerate(sample_tokens(seed)):
             path = tmp_path / f"{seed}-{number}.txt"
             path.write_text(numbers.choice(CONTEXTS[:1] if "\n" in token or seed == 0 else CONTEXTS).format(token))

@@ -39,6 +39,11 @@ def other_order(document):
         array["sha256"] = "1" * 64
 
 
+def edited(document):
+    part = {"changed_count": 1, "changed": ["keras/__init__.py"], "missing_count": 0, "missing": []}
+    document["edited"] = {"keras": part}
+
+
 def package(version, name="numpy"):
     def edit(document):
         document["packages"][name] = document["packages"]["keras"] | {"name": name, "version": version}
@@ -203,6 +208,7 @@ CASES = [
     (layout.PACKAGES, package("2.0"), "packages", "package numpy", "bits may differ"),
     (layout.PACKAGES, package("2.0", "left-pad"), "packages", "package left-pad", "only where the program uses it"),
     (layout.PACKAGES, other_contents, "packages", "contents of package keras", "edited in place"),
+    (layout.PACKAGES, edited, "packages", "edited files of package keras", "after it was installed"),
     (
         layout.SYSTEM,
         lambda d: d["processor"].update(flags=[*d["processor"]["flags"], "avx9000"]),

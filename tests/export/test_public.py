@@ -242,6 +242,10 @@ def test_a_run_named_after_its_user(tmp_path):
     run = told_run(tmp_path, name="adalovelace-cnn")
     copy = publish(run, tmp_path / "public", report=NO_FIGURES)
     assert copy.name == "user-cnn"
+    assert copy.has(layout.CHECKPOINT_VARIABLES)
+    assert copy.has(layout.KERAS_MODEL)
+    (event,) = events_named(copy.journal.read(), "published")
+    assert set(event.details["left_out_files"]) == {"files/blob.bin", "environment/uncommitted.patch"}
     assert Run.open(copy.path).name == "user-cnn"
     assert not [where for where, data in bytes_of(copy) if b"adalovelace" in data.lower()]
     assert verify(copy.path, deep=True).is_whole
