@@ -104,5 +104,11 @@ class MemoryLimitError(ArchiverError):
     exit_code = 14
 
 
+class CannotReproduceError(ArchiverError):
+    """A run cannot be repeated from its archive; the message names all that is missing."""
+
+    exit_code = 15
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

@@ -24,6 +24,8 @@ COMMANDS = {
     "render": "Make the report of a run anew, and seal again.",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
+    "run": "Run a script as it is, and archive every fit.",
+    "reproduce": "Run a run again, and say whether it is the same.",
     "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
 }

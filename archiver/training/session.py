@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from archiver import layout
 from archiver.archive.claiming import claim, unfinished_runs
 from archiver.archive.failures import exception_part, record_failure
+from archiver.archive.ownership import note_own
 from archiver.archive.phases import CUT_OFF
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
@@ -382,8 +383,18 @@ class Session:
         self._write_telemetry()
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
-        self.attempt("seal", lambda: seal(self.run, self.journal, self.options.report))
+        self.attempt("seal", self._seal)
         self.let_go()
+
+    def _seal(self) -> None:
+        seal(self.run, self.journal, self.options.report)
+        self.note_seal()
+
+    def note_seal(self) -> None:
+        """Remember the seal as one of this user's own; a run that was gone on with may have come from a stranger."""
+        seal_id = self.run.seal_id
+        if self.adopted is None and seal_id is not None:
+            note_own(seal_id)
 
     def _write_telemetry(self) -> None:
         self.attempt("telemetry", self.telemetry.write, layout.TELEMETRY)
