@@ -108,11 +108,12 @@ def _named_path(text: str) -> tuple[str, Path]:
 
 
 def _free_folder(path: Path) -> Path:
-    """Beside nothing of the user's: `reproductions/<run>`, with a number where that is taken."""
-    name = path.absolute().name
+    """`reproductions/<run>` here, or beside the folder of runs where here is in the archive; numbered where taken."""
+    archive, here = path.resolve(), Path.cwd()
+    base = archive.parent.parent if here == archive or here.is_relative_to(archive) else here
     number = 1
     while True:
-        folder = Path("reproductions") / (name if number == 1 else f"{name}-{number}")
+        folder = base / "reproductions" / (archive.name if number == 1 else f"{archive.name}-{number}")
         if not folder.exists():
             return folder
         number += 1

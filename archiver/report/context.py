@@ -16,6 +16,7 @@ from archiver.report.folding import fold
 from archiver.report.headline import headline
 from archiver.report.markdown import Safe
 from archiver.report.notes import notes, pairs
+from archiver.report.repetition import repetition
 from archiver.report.reproducibility import checklist, sources_of_variation
 from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
@@ -87,6 +88,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "timing": timing_sentence(records["results"]),
         "machine": machine_sentence(system),
         "resources": resources(run, records["telemetry"]),
+        "repetition": repetition(records["reproduction"]),
         "checklist": checklist(records),
         "sources_of_variation": sources_of_variation(train),
         "versions": versions(run),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from archiver import layout
 from archiver.archive.ownership import note_own
-from archiver.archive.run import Run
+from archiver.archive.run import Run, is_archive
 from archiver.archive.verifying import verify
 from archiver.collect.command import recordable
 from archiver.errors import RunStateError
@@ -105,6 +105,8 @@ def _checked(run: Run, options: Options, say: Say) -> str:
     report.raise_for_findings()
     if report.seal_id is None:
         raise RunStateError(f"{run.path} is not sealed; `archiver finalize` seals it.")
+    if any(is_archive(folder) for folder in (options.store, *options.store.absolute().parents)):
+        raise RunStateError(f"{options.store} lies in an archive. Give an --output elsewhere to the new archive.")
     if options.store.is_dir() and any(options.store.iterdir()):
         raise RunStateError(f"{options.store} is not empty. Give an --output of its own to the new archive.")
     say(f"{run.path}: whole, seal {report.seal_id[:16]}")

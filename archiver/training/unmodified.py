@@ -1,7 +1,7 @@
 """Runs a script as it is, with `fit` of Keras' models wrapped: `python -m archiver.training.unmodified`.
 
 `archiver run` starts it. This is the only place where archiver changes anything of Keras, in this process alone, and it
-says so. Nothing is imported before the script imports it: a script may choose its backend, or set variables, first.
+says so. Nothing of Keras is imported before the script imports it: the script may choose its backend first.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from archiver.archive.claiming import ROOT_VARIABLE
 
 
 class KerasFinder(MetaPathFinder):
@@ -88,7 +90,8 @@ class Wrapping:
             return ordinary(*bound.args, **bound.kwargs)
 
         trainer.fit = fit_with_archive
-        _say(f"fit of {trainer.__name__} is wrapped in this process; runs are archived in {self._root}")
+        root = os.environ.get(ROOT_VARIABLE) or self._root
+        _say(f"fit of {trainer.__name__} is wrapped in this process; runs are archived in {root}")
 
     def _with_archive(self, model: Any, given: Any) -> Any:
         """The callbacks of a call of `fit`, with an archive among them."""
@@ -146,7 +149,7 @@ def main(words: list[str]) -> None:
         _say(f"there is no script {target!r}")
         raise SystemExit(2)
     else:
-        _run_script(target)
+        _run_script(os.path.abspath(target))
 
 
 if __name__ == "__main__":
