@@ -17,6 +17,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `collect`: functions that look at the world and return records.
 - `sampling`: readings over time: samplers and traces, `MemoryMonitor`, the guard, cooling breaks.
 - `archive`: an archive as an object: opening, reading typed, status, verifying.
+- `comparison`: two runs side by side: candidate causes, effects, a verdict.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from archiver.archive.run import Run
     from archiver.archive.verifying import verify
     from archiver.catalog import open_store
+    from archiver.comparison.comparing import compare
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
     from archiver.training.fitting import fit
@@ -51,6 +53,7 @@ __all__ = [
     "Run",
     "RunArchiver",
     "__version__",
+    "compare",
     "data",
     "ensemble",
     "errors",
@@ -67,6 +70,7 @@ _HOMES = {
     "MemoryMonitor": "archiver.sampling.monitor",
     "Run": "archiver.archive.run",
     "RunArchiver": "archiver.training.run_archiver",
+    "compare": "archiver.comparison.comparing",
     "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
     "open_store": "archiver.catalog",

@@ -15,6 +15,7 @@ from archiver.version import __version__
 COMMANDS = {
     "verify": "Check that archives are whole.",
     "show": "Show a run on one screen.",
+    "diff": "Compare two runs: what was done differently, what came out.",
     "list": "List the runs of a folder: filter, sort, export.",
     "index": "Bring the catalogue of a folder up to date.",
     "dashboard": "Browse the runs of a folder in the browser.",

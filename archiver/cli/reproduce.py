@@ -80,15 +80,18 @@ def _show(done: Reproduction, say: Callable[[str], None]) -> None:
     say("")
     say(f"{verdict.judgement.upper()}: {verdict.summary}")
     say(f"compared: {', '.join(verdict.compared)}")
+    for gap in verdict.not_compared:
+        say(f"not compared: {gap}")
     if verdict.first_divergence:
         say(f"first difference: {verdict.first_divergence}")
     if verdict.largest_difference:
         each = verdict.largest_difference
-        say(f"largest difference: {each.where}: {each.recorded:.9g}, now {each.found:.9g}")
+        allowed = f"{each.excess:.3g} of what is tolerated"
+        say(f"largest difference: {each.where}: {each.difference:.6g} ({allowed})")
     if verdict.judgement != "identical" and verdict.causes:
         say("what may have made it, the likeliest first:")
         for number, cause in enumerate(verdict.causes[:10], start=1):
-            say(f"  {number}. {cause.subject}: {cause.text}")
+            say(f"  {number}. {cause.kind}: {cause.text}{f' ({cause.why})' if cause.why else ''}")
     say(f"archive: {done.repetition.path}")
     raise SystemExit(0 if done.is_positive else 1)
 

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Part, Real, Record, Sha256, Unavailable, UtcTime
 
-Judgement = Literal["identical", "equivalent", "diverged"]
-"""`identical`: the same bits; `equivalent`: within tolerances that are stated; `diverged`: neither."""
+Judgement = Literal["identical", "equivalent", "diverged", "not comparable"]
+"""`identical`: the same bits; `equivalent`: within tolerances that are stated; `diverged`: neither; `not comparable`:
+what would have to be compared is not known of both."""
 
 
 class OriginalRunPart(Part):
@@ -64,20 +65,35 @@ class RebuiltEnvironmentPart(Part):
     differences: tuple[PackageDifferencePart, ...]
 
 
-class DifferencePart(Part):
-    """A number that differs, and where."""
+class TolerancesPart(Part):
+    """Up to where differences count as equivalent: `absolute` + `relative` times the size of the numbers."""
 
+    absolute: Real
+    relative: Real
+
+
+class LargestDifferencePart(Part):
+    """The difference that comes closest to the tolerance, or passes it farthest."""
+
+    what: str
+    """Of `weights`, `metrics`, `test metrics` or `predictions`."""
     where: str
-    recorded: Real
-    found: Real
+    difference: Real
+    magnitude: Real
+    """Of the numbers themselves; of weights, the norm of the variable."""
+    excess: Real
+    """The difference as a share of what is allowed: up to 1 is equivalent."""
 
 
 class CausePart(Part):
-    """What may have made the difference, the likeliest first."""
+    """One input that differs, and so may have made the difference."""
 
-    subject: str
-    """Such as `data`, `source`, `packages`, `settings`, `hardware`."""
+    kind: str
+    """Such as `seeds`, `data`, `configuration`, `code`, `packages`, `settings`, `hardware`."""
     text: str
+    """What it was, and what it is now."""
+    why: str
+    """What it means for the results; empty where it speaks for itself."""
 
 
 class VerdictPart(Part):
@@ -86,11 +102,16 @@ class VerdictPart(Part):
     judgement: Judgement
     summary: str
     compared: tuple[str, ...]
-    """What was compared: weights, the metrics of every epoch, predictions."""
-    largest_difference: DifferencePart | None = None
-    first_divergence: str | None = None
+    """What the verdict rests on: the weights, the metrics of every epoch, the predictions."""
+    not_compared: tuple[str, ...]
+    """What it does not rest on, each with the reason."""
+    tolerances: TolerancesPart
+    largest_difference: LargestDifferencePart | None
+    """null: no number differs."""
+    first_divergence: str | None
     """The first epoch, and the step where the traces tell it, at which both differ."""
-    causes: tuple[CausePart, ...] = ()
+    causes: tuple[CausePart, ...]
+    """The likeliest first."""
 
 
 class ReproductionRecord(Record):

@@ -38,12 +38,12 @@ def render_readme(run: Run, records: Records, templates: Path | None = None) -> 
     Raises:
         jinja2.TemplateError: the template is at fault.
     """
-    text: str = _environment(templates).get_template("README.md.j2").render(context(run, records))
+    text: str = template_environment(templates).get_template("README.md.j2").render(context(run, records))
     return text
 
 
 @functools.cache
-def _environment(templates: Path | None) -> Any:
+def template_environment(templates: Path | None = None) -> Any:
     """Parsing the template takes ten times as long as filling it, and a run is sealed more than once."""
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment

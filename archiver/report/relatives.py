@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archiver import layout
-from archiver.archive.comparing import changes_between, results_between
 from archiver.archive.findings import printable
 from archiver.archive.lineage import find_children
 from archiver.archive.run import Run
 from archiver.archive.versions import version_of, versions_of
+from archiver.comparison.causes import causes_between
+from archiver.comparison.evaluations import headline_between
 from archiver.errors import ArchiverError
 
 MAXIMAL_NEIGHBOURS = 2000
@@ -35,8 +36,8 @@ def _versions(run: Run) -> Rows:
     if not earlier:
         return
     previous = found[max(earlier)]
-    results = [change.text for change in results_between(previous, run)]
-    changes = [change.text for change in changes_between(previous, run)]
+    results = [scores.text for scores in headline_between(previous, run)]
+    changes = [cause.text for cause in causes_between(previous, run)]
     yield f"since {previous.name}", _some(changes, MAXIMAL_CHANGES) if changes else "nothing that is compared changed"
     if results:
         yield "", _some(results)

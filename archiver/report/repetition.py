@@ -13,6 +13,7 @@ _SENTENCES = {
     "identical": "**Identical**: {}.",
     "equivalent": "**Equivalent**: {}.",
     "diverged": "**Diverged**: {}.",
+    "not comparable": "**Not comparable**: {}.",
 }
 MAXIMAL_CAUSES = 10
 
@@ -42,7 +43,7 @@ def repetition(record: ReproductionRecord | None) -> Repetition | None:
         sentence=Safe(sentence),
         facts=tuple((what, Safe(text)) for what, text in _facts(record)),
         expected=record.expected_differences,
-        causes=tuple(f"{cause.subject}: {cause.text}" for cause in causes),
+        causes=tuple(f"{cause.kind}: {cause.text}" for cause in causes),
     )
 
 
@@ -50,12 +51,14 @@ def _facts(record: ReproductionRecord) -> Iterator[tuple[str, str]]:
     verdict, source, environment = record.verdict, record.source, record.environment
     yield "seal of the original", f"`{record.original.seal_id}`"
     yield "compared", markdown_text(", ".join(verdict.compared))
+    if verdict.not_compared:
+        yield "not compared", markdown_text("; ".join(verdict.not_compared))
     if verdict.first_divergence is not None:
         yield "first difference", markdown_text(verdict.first_divergence)
     if verdict.largest_difference is not None:
         each = verdict.largest_difference
-        numbers = f"{format_number(each.recorded)}, then {format_number(each.found)}"
-        yield "largest difference", f"{markdown_text(each.where)}: {numbers}"
+        of = f"{format_number(each.difference)}, {format_number(each.excess)} of what is tolerated"
+        yield "largest difference", f"{markdown_text(each.where)}: {of}"
     origin = f"commit `{source.commit[:12]}`" if source.commit else "the copies in the archive"
     yield "source", origin + (", with what was not committed" if source.patch_applied else "")
     made = "made from the recorded packages" if environment.kind == "rebuild" else "the one at hand"

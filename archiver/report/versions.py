@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 from archiver import layout
-from archiver.archive.comparing import Change, changes_between, results_between, value_text
 from archiver.archive.run import Run
 from archiver.archive.versions import version_of, versions_of
+from archiver.comparison.causes import causes_between
+from archiver.comparison.differences import Cause
+from archiver.comparison.evaluations import ScalarDifference, headline_between
 from archiver.errors import ArchiverError
 from archiver.records.lineage import ParentPart
 from archiver.records.results import Results
@@ -47,8 +49,8 @@ def versions(run: Run) -> Versions | None:
     return Versions(
         table=made(("version", "status", "ended", "monitored"), "lllr", [row for row in rows if row is not None]),
         previous=link(previous.name, previous.path.name),
-        changes=made(head, "lll", [_cells(each) for each in changes_between(previous, run)], MAXIMAL_CHANGES),
-        results=made(head, "lrr", [_scores(each) for each in results_between(previous, run)], MAXIMAL_RESULTS),
+        changes=made(head, "lll", [_cells(each) for each in causes_between(previous, run)], MAXIMAL_CHANGES),
+        results=made(head, "lrr", [_scores(each) for each in headline_between(previous, run)], MAXIMAL_RESULTS),
     )
 
 
@@ -64,14 +66,12 @@ def _row(run: Run) -> tuple[object, ...] | None:
     return link(run.name, run.path.name), results.status, f"{results.ended:%Y-%m-%d %H:%M} UTC", Safe(value)
 
 
-def _cells(change: Change) -> tuple[object, ...]:
-    return tuple(
-        markdown_text(text, 120) for text in (change.subject, value_text(change.before), value_text(change.after))
-    )
+def _cells(cause: Cause) -> tuple[object, ...]:
+    return tuple(markdown_text(text, 120) for text in (cause.subject, *cause.texts))
 
 
-def _scores(change: Change) -> tuple[object, ...]:
-    return markdown_text(change.subject, 60), format_score(change.before), format_score(change.after)
+def _scores(scores: ScalarDifference) -> tuple[object, ...]:
+    return markdown_text(scores.metric, 60), format_score(scores.before), format_score(scores.after)
 
 
 def link(name: str, folder: str | None) -> Safe:

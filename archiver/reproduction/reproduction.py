@@ -62,7 +62,7 @@ class Reproduction:
     @property
     def is_positive(self) -> bool:
         """Whether the verdict is identical or equivalent."""
-        return self.record.verdict.judgement != "diverged"
+        return self.record.verdict.judgement in ("identical", "equivalent")
 
 
 def reproduce(

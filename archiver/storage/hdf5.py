@@ -55,12 +55,20 @@ class Hdf5Tensors:
         Raises:
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
-        find_tensor(self.entries, self._where, location)
         digest = hashlib.sha256()
-        with reading(self._where, f"tensor {location!r}"):
-            for data in self._contents(location):
-                digest.update(data)
+        for data in self.blocks(location):
+            digest.update(data)
         return digest.hexdigest()
+
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """A tensor's bytes in blocks of whole elements, little-endian and in C order; each is valid until the next.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+        find_tensor(self.entries, self._where, location)
+        with reading(self._where, f"tensor {location!r}"):
+            yield from self._contents(location)
 
     def packed_chunks(self, location: str) -> Iterator[bytes]:
         """The chunks of a tensor of one chunk per entry of its first axis, in order, as they lie in the file.
@@ -84,9 +92,7 @@ class Hdf5Tensors:
         Raises:
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
-        find_tensor(self.entries, self._where, location)
-        with reading(self._where, f"tensor {location!r}"):
-            return b"".join(map(bytes, self._contents(location)))
+        return b"".join(map(bytes, self.blocks(location)))
 
     def _survey(self, root: int) -> None:
         pending = [("", root, 0)]

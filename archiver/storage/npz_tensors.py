@@ -87,20 +87,29 @@ class NpzTensors:
             UnsafeFileError: an array of more than `MAXIMAL_LOADED_BYTES` in Fortran order.
             DamagedFileError: there is no such array, or its bytes are broken.
         """
+        digest = hashlib.sha256()
+        for data in self.blocks(location):
+            digest.update(data)
+        return digest.hexdigest()
+
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """An array's bytes in blocks of whole elements, little-endian and in C order; each is valid until the next.
+
+        Raises:
+            UnsafeFileError: an array of more than `MAXIMAL_LOADED_BYTES` in Fortran order.
+            DamagedFileError: there is no such array, or its bytes are broken.
+        """
         entry = find_tensor(self.entries, self._where, location)
         header = self._headers[location]
-        digest = hashlib.sha256()
         if header.fortran_order and len(entry.shape) > 1:
             array = self.load(location)
-            digest.update(np.asarray(array.astype(header.dtype.newbyteorder("<"), copy=False), order="C").tobytes())
-            return digest.hexdigest()
+            yield np.asarray(array.astype(header.dtype.newbyteorder("<"), copy=False), order="C").tobytes()
+            return
         name = location + SUFFIX
-        # In place where it can be: the digest says more than the zip file's CRC.
+        # In place where it can be: digests say more than the zip file's CRC.
         with self._archive.window(name) or self._archive.open(name) as member, reading(self._where, f"array {name!r}"):
             fill(member, memoryview(bytearray(header.header_bytes)))
-            for data in _blocks(member, entry.size_bytes, header.dtype):
-                digest.update(data)
-        return digest.hexdigest()
+            yield from _blocks(member, entry.size_bytes, header.dtype)
 
     def load(self, location: str) -> Array:
         """One array, with the type and order it is stored with.

@@ -42,6 +42,13 @@ class Tensors(Protocol):
             DamagedFileError: there is no such tensor, or it cannot be read.
         """
 
+    def blocks(self, location: str) -> Iterator[memoryview | bytes]:
+        """A tensor's bytes in blocks of whole elements, little-endian and in C order; each is valid until the next.
+
+        Raises:
+            DamagedFileError: there is no such tensor, or it cannot be read.
+        """
+
 
 @contextlib.contextmanager
 def open_tensors(source: Path | str | BinaryIO, file_format: str, *, where: str | None = None) -> Iterator[Tensors]:

@@ -44,11 +44,14 @@ def _order(label: str) -> tuple[bool, int, str]:
     return (not is_number, int(label) if is_number else 0, label)
 
 
-def weight_change(layers: Sequence[tuple[str, float]]) -> bytes | None:
+def weight_change(
+    layers: Sequence[tuple[str, float]], title: str = "change of the weights, relative to where they began"
+) -> bytes | None:
     """How far each layer's weights have moved; None without layers.
 
     Args:
-        layers: name, and the norm of the change as a share of the initial norm, in the model's order.
+        layers: name, and the norm of the change as a share of the initial norm, in the order of the bars.
+        title: of the figure.
     """
     if not layers:
         return None
@@ -61,7 +64,7 @@ def weight_change(layers: Sequence[tuple[str, float]]) -> bytes | None:
         axes = figure.subplots()
         _bars(axes, [shortened(name, 32) for name, _ in shown], [100 * share for _, share in shown], BLUE, "{:.3g} %")
         what = "" if len(shown) == len(layers) else f" (the {len(shown)} that changed most of {len(layers)})"
-        axes.set_title(f"change of the weights, relative to where they began{what}")
+        axes.set_title(f"{title}{what}")
 
     return drawn(0.55 + 0.2 * len(shown), draw)
 
