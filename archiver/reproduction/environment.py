@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import shutil
@@ -218,16 +219,25 @@ def _make(folder: Path, base: str, requirements: Requirements, say: Say) -> Lite
     say(f"environment: installing {len(requirements.lines)} packages into {folder} with {'uv' if uv else 'pip'}")
     list_of_all = folder.with_name(f"{folder.name}.txt")
     files.write_text(list_of_all, requirements.text)
-    if uv:
-        _run([uv, "venv", "--quiet", "--python", base, str(folder)])
-        _run([uv, "pip", "install", "--quiet", "--no-deps", "--python", str(folder / "bin" / "python"),
-              "--requirement", str(list_of_all)])  # fmt: skip
-    else:
-        _run([base, "-m", "venv", str(folder)])
-        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile",
-              "--disable-pip-version-check", "--requirement", str(list_of_all)])  # fmt: skip
+    python = str(folder / "bin" / "python")
+    for command in _with_uv(uv, base, python) if uv else _with_pip(base, python):
+        _run([*command, "--requirement", str(list_of_all)] if "install" in command else [*command, str(folder)])
     files.write_text(marker, json.dumps({"installer": "uv" if uv else "pip", "packages": list(requirements.lines)}))
     return "uv" if uv else "pip"
+
+
+def _with_uv(uv: str, base: str, python: str) -> list[list[str]]:
+    making = [uv, "venv", "--quiet", "--python", base]
+    return [making, [uv, "pip", "install", "--quiet", "--no-deps", "--python", python]]
+
+
+def _with_pip(base: str, python: str) -> list[list[str]]:
+    """With the pip of this environment where it has one, which saves installing another."""
+    options = ["install", "--quiet", "--no-deps", "--no-compile", "--disable-pip-version-check"]
+    if importlib.util.find_spec("pip") is None:
+        return [[base, "-m", "venv"], [python, "-m", "pip", *options]]
+    ours = [sys.executable, "-m", "pip", "--python", python]
+    return [[base, "-m", "venv", "--without-pip"], [*ours, *options]]
 
 
 def _run(command: list[str]) -> None:

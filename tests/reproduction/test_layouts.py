@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import archiver
 from archiver import layout
 from archiver.archive.run import Run
-from tests.reproduction.trainings import TRAIN, Order, again, commit_all, git, quiet, run_all, source_digests
+from archiver.errors import ArgumentError, CannotReproduceError
+from tests.reproduction.trainings import OPTIONS, TRAIN, Order, again, commit_all, git, quiet, run_all, source_digests
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -23,6 +25,18 @@ model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(1)], name
 model.compile("sgd", loss="mse")
 model.fit(x, x[:, :1], epochs=int(sys.argv[1]), verbose=0)
 assert __name__ == "__main__" and sys.argv[0].endswith("plain.py")
+"""
+
+WITH_DATA = f"""
+import sys
+import keras, numpy as np
+import archiver
+archiver.seed(1)
+x = np.load(sys.argv[1]) + np.load("more/offset.npy")
+model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(1)])
+model.compile("sgd", loss="mse")
+archive = archiver.RunArchiver("runs", name="a", dataset_source={{"samples": sys.argv[1]}}, {OPTIONS})
+model.fit(x, x[:, :1], epochs=1, verbose=0, callbacks=[archive])
 """
 
 CELLS = [
@@ -65,8 +79,13 @@ def home(tmp_path_factory) -> Path:
     (module.parent / "cwd").mkdir()
     notebook = write(home / "notebook", helper="RATE = 2\n")
     elsewhere = write(home / "elsewhere", never="")
+    with_data = write(home / "with_data", train=WITH_DATA)
+    (with_data / "more").mkdir()
+    np.save(with_data / "x.npy", np.random.default_rng(0).normal(size=(64, 6)).astype("float32"))
+    np.save(with_data / "more" / "offset.npy", np.float32(0.5))
     run_all(
         [
+            Order(str(with_data), ["train.py", "x.npy"]),
             Order(str(dirty), ["train.py", "--note", "two words", '$HOME `x` "y"', ""]),
             Order(str(elsewhere), [str(plain / "train.py")]),
             Order(str(home / "laid"), ["scripts/train.py"], path=[str(source.parent)]),
@@ -77,6 +96,8 @@ def home(tmp_path_factory) -> Path:
     git(dirty, "commit", "--all", "--quiet", "--message", "second")
     (dirty / "extra.py").unlink()
     (dirty / "train.py").write_text("raise SystemExit('the repository went on')\n")
+    (with_data / "x.npy").rename(home / "moved.npy")
+    (with_data / "more").rename(home / "elsewhere" / "more")
     shutil.rmtree(plain)
     shutil.rmtree(home / "laid" / "src")
     shutil.rmtree(home / "laid" / "scripts")
@@ -143,3 +164,32 @@ def test_an_unmodified_script_is_archived_and_reproduces(home):
     done, _ = repeated(home, Path("unmodified/store/plain_line_models"))
     assert done.record.command[1:] == ("-m", "archiver.training.unmodified", "--root", "store", "--", "plain.py", "2")
     assert done.repetition.name == "plain_line"
+
+
+def test_data_that_has_moved_is_found_where_it_is_said_to_be(home):
+    data = {"samples": home / "moved.npy", "more/offset.npy": home / "elsewhere" / "more" / "offset.npy"}
+    done, _ = repeated(home, Path("with_data/runs/a_models"), data=data)
+    assert done.record.command[1:] == ("train.py", str(home / "moved.npy"))
+    assert done.record.data_paths == {"x.npy": str(home / "moved.npy"), "more/offset.npy": str(data["more/offset.npy"])}
+
+
+def test_other_data_diverge_and_are_the_first_cause(home):
+    changed = np.load(home / "moved.npy")
+    changed[3, 3] += 1
+    np.save(home / "changed.npy", changed)
+    words = ["--data", f"samples={home / 'changed.npy'}", "--data", f"more={home / 'elsewhere' / 'more'}"]
+    command = [str(Path(sys.executable).parent / "archiver"), "reproduce", "with_data/runs/a_models", "--trust", *words]
+    result = subprocess.run(command, cwd=home, env=quiet(), capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr[-2000:]
+    assert "\nDIVERGED: " in result.stdout
+    assert "\n  1. data: train data: " in result.stdout
+    repetition = Run.open(home / "reproductions" / "a_models" / "a_models")
+    assert repetition.read(layout.REPRODUCTION).verdict.judgement == "diverged"
+    assert "**Diverged**" in repetition.path_of(layout.README).read_text()
+
+
+def test_missing_data_are_named(home):
+    with pytest.raises(CannotReproduceError, match=r"the program ended with 1 .*--data NAME=PATH"):
+        again(home / "with_data/runs/a_models", home / "again" / "missing")
+    with pytest.raises(ArgumentError, match="where there is nothing"):
+        again(home / "with_data/runs/a_models", home / "again" / "nothing", data={"samples": home / "nothing.npy"})
