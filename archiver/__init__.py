@@ -22,7 +22,9 @@ How it is built, from the bottom up; imports point downwards only:
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
 - `repairing`: a damaged archive made whole again, from what is left of it.
 - `training`, `data`: the Keras side: the callback, and data sets that can be repeated exactly.
-- `catalog`: the rebuildable database of many runs; beside it `export`: bags, zip files, Croissant, MLflow.
+- `catalog`: the rebuildable database of many runs; beside it `export`: bags, zip files, Croissant, MLflow,
+  public copies.
+- `reproduction`: running a run again from its archive, and the verdict on it.
 - `cli`: the commands; each parses, calls one function, prints.
 
 Names that need Keras are looked up when they are first used: importing archiver, verifying and showing need none.

@@ -116,5 +116,11 @@ class PrivacyError(ArchiverError):
     exit_code = 16
 
 
+class CannotReproduceError(ArchiverError):
+    """A run cannot be repeated from its archive; the message names all that is missing."""
+
+    exit_code = 17
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

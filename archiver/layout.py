@@ -15,6 +15,7 @@ from archiver.records.dataset import DatasetStats
 from archiver.records.environment import GitRecord, PackagesRecord, SystemRecord
 from archiver.records.manifest import Metadata
 from archiver.records.model import ModelConfig, WeightsTable
+from archiver.records.reproduction import ReproductionRecord
 from archiver.records.results import Results
 from archiver.records.run import RunRecord
 from archiver.records.scores import TestScores
@@ -102,6 +103,13 @@ CHECKPOINT_STATE = RecordFile(
     "training.checkpoints",
     CheckpointState,
 )
+REPRODUCTION = RecordFile(
+    "results/{name}_reproduction.json",
+    "the run that this one repeats, and the verdict",
+    "optional",
+    "reproduction",
+    ReproductionRecord,
+)
 
 KERAS_MODEL = ArchiveFile("models/{name}.keras", "the model, Keras 3 format", "optional", "training.models")
 H5_MODEL = ArchiveFile("models/{name}.h5", "the model, legacy HDF5 format", "optional", "training.models")
@@ -158,6 +166,7 @@ LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "option
 RECORD_FILES: tuple[RecordFile[Any], ...] = (
     RUN, MODEL_CONFIG, TRAIN_CONFIG, OPTIMIZER_CONFIG, PREPROCESSING, RESULTS, HISTORY, DATASET_STATS, METADATA,
     WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE, TEST_SCORES, TELEMETRY,
+    REPRODUCTION,
 )  # fmt: skip
 
 OTHER_FILES = (

@@ -14,6 +14,9 @@ from archiver.storage.journal import Journal
 
 OnExisting = Literal["version", "error"]
 
+ROOT_VARIABLE = "ARCHIVER_ROOT"
+"""An environment variable: the folder where every RunArchiver of the process makes its runs, whatever it was told."""
+
 
 def claim(root: Path, name: RunName, on_existing: OnExisting, **details: Any) -> tuple[Run, int]:
     """Make the folder of a new run and write the first line of its journal.

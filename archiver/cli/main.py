@@ -30,6 +30,8 @@ COMMANDS = {
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
     "lock": "Add the hashes of the packages' files to a run.",
+    "run": "Run a script as it is, and archive every fit.",
+    "reproduce": "Run a run again, and say whether it is the same.",
     "cache": "Cut recordings into windows on disk, and check them.",
     "schema": "Print the JSON Schema of a kind of record.",
 }

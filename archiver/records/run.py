@@ -46,3 +46,6 @@ class RunRecord(Record):
     """The metric that decides which epoch is the best one, as asked for."""
     unfinished_runs: tuple[str, ...] = ()
     """Names of earlier runs of the same name that had not ended when this one began."""
+    redirected_from: str | None = None
+    """The folder that the program asked for, where the variable `ARCHIVER_ROOT` sent its runs elsewhere, as
+    `archiver reproduce` does; null: it was heard."""

@@ -18,6 +18,7 @@ from archiver.report.markdown import Safe
 from archiver.report.ml_checklist import answers
 from archiver.report.notes import notes, pairs
 from archiver.report.published import published
+from archiver.report.repetition import repetition
 from archiver.report.reproducibility import checklist, score, sources_of_variation
 from archiver.report.resources import resources
 from archiver.report.snippets import reproduce_snippets, use_snippets
@@ -91,6 +92,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "timing": timing_sentence(records["results"]),
         "machine": machine_sentence(system),
         "resources": resources(run, records["telemetry"]),
+        "repetition": repetition(records["reproduction"]),
         "checklist": rows,
         "reproducibility_score": score(rows),
         "ml_checklist": answers(records),

@@ -61,6 +61,8 @@ def use_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
 def reproduce_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
     """How to get the code, the packages and the command again."""
     found = []
+    if _can_be_run_again(records):
+        found.append(Snippet("Run it again, and compare", "text", Safe(_REPRODUCE)))
     checkout = _checkout(run, records["git"])
     if checkout:
         found.append(Snippet("The code as it was", "bash", Safe(checkout)))
@@ -75,6 +77,10 @@ def reproduce_snippets(run: Run, records: dict[str, Any]) -> list[Snippet]:
 _IMPORTS = "import keras\nimport numpy as np\n\n"
 
 _RESUME = "archiver resume .   # where it was trained: shows the recorded command, and runs it again\n"
+_REPRODUCE = """\
+archiver reproduce .   # shows what will be run, runs it in a fresh folder, and says whether it is the same
+archiver reproduce . --environment rebuild   # with the recorded packages, installed anew
+"""
 _VERIFY = "archiver verify .\nmd5sum --quiet -c manifest-md5.txt   # the same without archiver\n"
 
 _PACKAGES = """\
@@ -260,6 +266,17 @@ def _continue(run: Run, records: dict[str, Any], load: str) -> str | None:
         + f'archive = archiver.RunArchiver("..", name="{run.name[:120]}_continued", figures=False)\n'
         + "model.fit(x, y, epochs=1, verbose=0, callbacks=[archive])\n"
     )
+
+
+def _can_be_run_again(records: dict[str, Any]) -> bool:
+    """Whether the command is whole, or the cells of a notebook are."""
+    command = known(records["run"].command) if records["run"] is not None else None
+    source = records["source"]
+    if command is None or source is None:
+        return False
+    if source.notebook is not None and source.entry == source.notebook.cells:
+        return not source.notebook.redacted
+    return not command.redacted and command.start in ("script", "module", "code")
 
 
 def _checkout(run: Run, git: Any) -> str | None:

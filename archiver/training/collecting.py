@@ -84,6 +84,7 @@ def _run_record(session: Session) -> RunRecord:
         formats=options.formats,
         monitor=options.monitor,
         unfinished_runs=tuple(run.name for run in session.unfinished),
+        redirected_from=options.redirected_from,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from archiver.collect.variables import variable
+from archiver.collect.variables import DECISIVE, variable
 from archiver.records.base import Json, Unavailable
 from archiver.records.determinism import DeterminismPart
 from archiver.training import jax_state, tensorflow_state, torch_state
@@ -18,17 +18,6 @@ from archiver.training.reading import known, or_reason, setting
 from archiver.training.seed_generators import seed_generator_parts
 from archiver.training.threads import jax_threads, tensorflow_threads, torch_threads
 from archiver.training.variation import sources_of_variation
-
-VARIABLES = (
-    "PYTHONHASHSEED", "KERAS_BACKEND", "TF_DETERMINISTIC_OPS", "TF_CUDNN_DETERMINISTIC", "TF_CUDNN_USE_AUTOTUNE",
-    "TF_CUDNN_USE_FRONTEND", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_ENABLE_AUTO_MIXED_PRECISION", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG",
-    "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING", "NCCL_ALGO", "NCCL_PROTO", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "MKL_CBWR", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE", "NPY_DISABLE_CPU_FEATURES", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-)  # fmt: skip
-"""The environment variables that decide bits."""
 
 _NO_SETTING = Unavailable(unavailable="the backend has no such setting")
 
@@ -46,7 +35,7 @@ def determinism(model: Any, call: FitCall) -> DeterminismPart:
         floatx=keras.config.floatx(),
         epsilon=float(keras.config.epsilon()),
         denormals=_denormals(),
-        environment={name: variable(name) for name in VARIABLES},
+        environment={name: variable(name) for name in DECISIVE},
         **_OF_BACKENDS[keras.backend.backend()](),
     )
     return part.model_copy(update={"sources_of_variation": sources_of_variation(part, call)})

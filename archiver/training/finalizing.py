@@ -149,3 +149,4 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
             tell_leaks(session, stats)
         session.attempt("history", lambda: write_history(run), layout.HISTORY)
         session.attempt("results", lambda: write_results(run, results), layout.RESULTS)
+    session.note_seal()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from archiver.archive.claiming import OnExisting
+from archiver.archive.claiming import ROOT_VARIABLE, OnExisting
 from archiver.archive.run import Run
 from archiver.collect.command import recordable
 from archiver.collect.data_paths import NamedPath
@@ -75,6 +75,8 @@ class Options:
     resume: Resume = False
     allow_secrets: bool = False
     """Seal although something in the archive looks like a secret."""
+    redirected_from: str | None = None
+    """The root that the user asked for, where the environment sends the runs elsewhere."""
 
 
 def plain(value: Any) -> Json:
@@ -93,6 +95,16 @@ def _recordable(value: Json) -> Json:
     if isinstance(value, list):
         return [_recordable(item) for item in value]
     return recordable(value) if isinstance(value, str) else value
+
+
+def redirected(root: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """`root`, unless the environment sends the runs of this process elsewhere."""
+    return os.environ.get(ROOT_VARIABLE) or root
+
+
+def redirection(root: str | os.PathLike[str]) -> str | None:
+    """The root as it was asked for, as a record can hold it, where the runs go elsewhere; else None."""
+    return recordable(redact_text(os.fspath(root))) if os.environ.get(ROOT_VARIABLE) else None
 
 
 def checked_root(root: str | os.PathLike[str]) -> Path:

@@ -53,7 +53,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     broken by archiving: once the name is claimed, whatever fails is recorded in the archive and warned about once.
 
     Args:
-        root: the folder of the runs; made when `fit` begins.
+        root: the folder of the runs; made when `fit` begins. The environment variable `ARCHIVER_ROOT` goes before it.
         name: the run's name; or give the three parts of which `<condition>_<architecture>_<config>` is made.
         condition: what is trained on: the data set, the experimental condition.
         architecture: what is trained.
@@ -131,7 +131,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.options = Options(
             name=run_name(name, condition, architecture, config),
-            root=checks.checked_root(root),
+            root=checks.checked_root(checks.redirected(root)),
             data=checks.checked_data(data),
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
@@ -155,6 +155,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             snapshot_every=checks.checked_snapshot_every(snapshot_every),
             resume=checks.checked_resume(resume),
             allow_secrets=checks.checked_flag("allow_secrets", allow_secrets),
+            redirected_from=checks.redirection(root),
         )
         # A pause shall hold the training up, not a thread of Keras'; so shall a snapshot within an epoch.
         self.async_safe = cooling is None and (snapshot_every is None or snapshot_every == "epoch")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from archiver import layout
 from archiver.archive.claiming import claim, unfinished_runs
 from archiver.archive.failures import exception_part, record_failure
+from archiver.archive.ownership import note_own
 from archiver.archive.phases import CUT_OFF
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
@@ -388,6 +389,7 @@ class Session:
     def _seal(self) -> None:
         with self.warned_of_secrets():
             seal(self.run, self.journal, self.options.report, allow_secrets=self.options.allow_secrets)
+        self.note_seal()
 
     @contextlib.contextmanager
     def warned_of_secrets(self) -> Iterator[None]:
@@ -396,6 +398,12 @@ class Session:
             yield
         except SecretsFoundError as error:
             self.warn(f"secrets {error}", f"archiver: {error}")  # the journal has it
+
+    def note_seal(self) -> None:
+        """Remember the seal as one of this user's own; a run that was gone on with may have come from a stranger."""
+        seal_id = self.run.seal_id
+        if self.adopted is None and seal_id is not None:
+            note_own(seal_id)
 
     def _write_telemetry(self) -> None:
         self.attempt("telemetry", self.telemetry.write, layout.TELEMETRY)
