@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 from archiver.records.base import Record
@@ -175,8 +176,15 @@ def all_files() -> Iterator[ArchiveFile]:
 
 def entry_for(path: str, name: str) -> ArchiveFile | None:
     """The entry that `path` belongs to, the exact ones first; None where the table knows no such file."""
-    exact = next((entry for entry in all_files() if "*" not in entry.pattern and entry.matches(path, name)), None)
-    return exact or next((entry for entry in all_files() if entry.matches(path, name)), None)
+    exact, families = _entries_of(name)
+    return exact.get(path) or next((entry for entry in families if entry.matches(path, name)), None)
+
+
+@lru_cache(maxsize=8)
+def _entries_of(name: str) -> tuple[dict[str, ArchiveFile], tuple[ArchiveFile, ...]]:
+    """The entries of single files by path, and those of families: an archive may have very many files."""
+    single = {entry.path(name): entry for entry in all_files() if "*" not in entry.pattern}
+    return single, tuple(entry for entry in all_files() if "*" in entry.pattern)
 
 
 def schema_file(kind: str) -> str:
