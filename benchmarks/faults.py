@@ -3,7 +3,7 @@
 python -m benchmarks.faults [--faults 10000] [--untouched 1000] [--dvc PROGRAM]
 
 The faults are those of the tests (`tests/property/faults.py`): they keep the times of files, and sizes where they can.
-Each is done to a copy of one archive that is also the payload of a bag (RFC 8493), and is looked at by
+Each is done to a copy of one of several archives, which is also the payload of a bag (RFC 8493), and is looked at by
 
 - `archiver verify`;
 - `bagit.py`, validating the bag (from `.venv-standards`, see `make standards`; left out where that is not there);
@@ -133,8 +133,27 @@ def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
+def make_archives(root: Path) -> list[Path]:
+    """Runs of every kind, those of two seals and more first."""
+    made = [
+        tiny_run(root, phases=2, tested=True),
+        tiny_run(root, phases=3),
+        tiny_run(root, tested=True),
+        tiny_run(root, phases=2, status="interrupted"),
+        tiny_run(root, epochs=1, status="failed"),
+    ]
+    return [run.path for run in made]
+
+
+def _into_data(folder: Path) -> None:
+    """What making a bag would do with the files."""
+    inner = folder.rename(folder.with_name("data"))
+    folder.mkdir()
+    inner.rename(folder / "data")
+
+
 def try_faults(
-    whole: Path, older: dict[str, bytes], archiver: Archiver, checkers: dict[str, Checker], count: int
+    wholes: list[Path], older: dict[str, bytes], archiver: Archiver, checkers: dict[str, Checker], count: int
 ) -> list[list[str]]:
     """A row for each way: how many faults, and how many of them each checker reported."""
     rows, totals, unnamed = [], Counter[str](), 0
@@ -148,7 +167,8 @@ def try_faults(
                 found[name] += checker(subject.folder.parent, known)
             unnamed += not is_named(archiver.report, damage)
 
-        campaign(whole, older, way, count, judge)
+        for number, whole in enumerate(wholes):  # the first ones have one more where it does not come out even
+            campaign(whole, older, way, (count + len(wholes) - 1 - number) // len(wholes), judge)
         totals += found
         rows.append(_row(way.__name__.replace("_", " "), (way.__doc__ or "").rstrip("."), found, checkers))
         print(way.__name__, dict(found), file=sys.stderr, flush=True)
@@ -163,8 +183,9 @@ def campaign(whole: Path, older: dict[str, bytes], way: Any, count: int, judge: 
     @settings(
         max_examples=count, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
     )
-    @given(data=st.data())
-    def try_it(data: st.DataObject) -> None:
+    @given(data=st.data(), ticket=st.integers(0, 1 << 60))
+    def try_it(data: st.DataObject, ticket: int) -> None:
+        del ticket  # without it hypothesis would end once every file was deleted
         with tempfile.TemporaryDirectory() as folder:
             bag = Path(shutil.copytree(whole, Path(folder, "bag")))
             known = recorded(bag / "data")
@@ -179,13 +200,15 @@ def _row(name: str, text: str, found: Counter[str], checkers: dict[str, Checker]
     return [name, text, f"{found['faults']:,}", *counts]
 
 
-def try_untouched(whole: Path, checkers: dict[str, Checker], count: int) -> list[str]:
+def try_untouched(wholes: list[Path], checkers: dict[str, Checker], count: int) -> list[str]:
     """How often each checker reports a copy that has nothing wrong with it."""
-    found, known = Counter[str](), recorded(whole / "data")
+    found = Counter[str]()
     for index in range(count):
+        whole = wholes[index % len(wholes)]
+        known = recorded(whole / "data")
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "moved away").mkdir()
-            bag = COPIES[index % len(COPIES)](whole, Path(folder))
+            bag = COPIES[index // len(wholes) % len(COPIES)](whole, Path(folder))
             for name, checker in checkers.items():
                 found[name] += checker(bag.resolve(), known)
     return ["untouched copies", "", f"{count:,}", *(f"{found[name]:,}" for name in checkers)]
@@ -247,17 +270,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         first = tiny_run(Path(folder, "older"), tested=True).path
         older = {str(path.relative_to(first)): path.read_bytes() for path in first.rglob("*") if path.is_file()}
-        whole = tiny_run(Path(folder, "whole"), phases=2, tested=True).path
+        wholes = make_archives(Path(folder, "whole"))
         if (PROGRAMS / "python").exists():
             checkers["bagit.py"] = bagit = Bagit()
-            bagit.make(whole)
+            for whole in wholes:
+                bagit.make(whole)
         else:
-            (whole.rename(whole.with_name("archive"))).rename((whole.mkdir() or whole) / "data")
+            for whole in wholes:
+                _into_data(whole)
         checkers |= {"md5sum -c": md5sum, "mtime, size, inode (dvc status)": dvc_rule}
-        rows = try_faults(whole, older, archiver, checkers, -(-arguments.faults // len(WAYS)))
-        rows.append(try_untouched(whole, checkers, arguments.untouched))
+        rows = try_faults(wholes, older, archiver, checkers, -(-arguments.faults // len(WAYS)))
+        rows.append(try_untouched(wholes, checkers, arguments.untouched))
         if arguments.dvc:
-            compare_with_dvc(whole, older, arguments.dvc, 3)
+            compare_with_dvc(wholes[0], older, arguments.dvc, 3)
     print_table("Faults found", ("fault", "what is done", "faults", *checkers), rows)
 
 

@@ -2,9 +2,9 @@
 
 python -m benchmarks.verify [--megabytes 450] [--rounds 5]
 
-Beside `md5sum -c` and `sha256sum -c`: `bagit.py` and OpenSSF model-signing from `.venv-standards` (`make standards`), and
-`b3sum` where it is installed. Whole processes, all in turn, warm: the files are in the page cache. Each is run with all
-threads it can use and, where it uses several, on one core (`taskset`).
+Beside `md5sum -c` and `sha256sum -c`: `bagit.py` and OpenSSF model-signing from `.venv-standards` (`make standards`),
+and `b3sum` where it is installed. Whole processes, all in turn, warm: the files are in the page cache. Each is run with
+all threads it can use and, where it uses several, on one core (`taskset`).
 """
 
 from __future__ import annotations

@@ -19,10 +19,14 @@ def missing_files(journal: JournalContents | None, name: str, paths: Collection[
     return [
         entry
         for entry in layout.all_files()
-        if entry.need in needs
-        and entry.path(name) not in excused
-        and not any(entry.matches(path, name) for path in paths)
+        if entry.need in needs and entry.path(name) not in excused and not _is_there(entry, name, paths)
     ]
+
+
+def _is_there(entry: ArchiveFile, name: str, paths: Collection[str]) -> bool:
+    if "*" not in entry.pattern:
+        return entry.path(name) in paths
+    return any(entry.matches(path, name) for path in paths)
 
 
 def was_completed(journal: JournalContents) -> bool:

@@ -4,9 +4,9 @@
     python -m tests.fuzz.with_atheris hdf5 -max_total_time=300
 
 The first argument names a reader; the others are libFuzzer's. The corpus begins with the files of a good archive and is
-kept in a temporary folder, or in that which the variable CORPUS names. What breaks the law is written to `crash-...` in the current folder; put a small one into
-tests/fuzz/cases/ as `READER-what_it_is`, and the tests read it from then on. Memory is limited by `-rss_limit_mb`
-(2,048 unless given), time by `-timeout` (10 seconds unless given).
+kept in a temporary folder, or in that which the variable CORPUS names. What breaks the law is written to `crash-...` in
+the current folder; put a small one into tests/fuzz/cases/ as `READER-what_it_is`, and the tests read it from then on.
+Memory is limited by `-rss_limit_mb` (2,048 unless given), time by `-timeout` (10 seconds unless given).
 
 atheris has wheels for Linux and Python 3.11 to 3.13, and is no dependency of the tests.
 """
