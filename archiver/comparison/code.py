@@ -19,8 +19,12 @@ from archiver.records.source import SourceFilePart, SourceRecord, SourceRole
 from archiver.storage.reading import read_below
 
 MAXIMAL_FILE_BYTES = 4 << 20
-MAXIMAL_LINES = 4000
+MAXIMAL_LINES = 2500
 """Of the part of a file between its first and its last difference; larger ones are not compared line by line."""
+MAXIMAL_FILES = 200
+"""That are compared line by line."""
+MAXIMAL_TOKENIZED_BYTES = 1 << 18
+"""Of a file whose tokens are compared."""
 MAXIMAL_DIFF_LINES = 2000
 """Shown of one file."""
 MAXIMAL_ALL_LINES = 10_000
@@ -70,7 +74,8 @@ def differences_in_code(before: Run, after: Run) -> list[FileDifference]:
     records = [_read(run) for run in (before, after)]
     if records[0] is None or records[1] is None:
         return []
-    found = [_difference((before, after), pair) for pair in _changed(*records)]  # type: ignore[arg-type]
+    changed = _changed(*records)  # type: ignore[arg-type]
+    found = [_difference((before, after), pair) for pair in changed[:MAXIMAL_FILES]]
     patch = _patch((before, after))
     return list(_fitting([*sorted(found, key=lambda each: each.role == "untracked"), *([patch] if patch else [])]))
 
@@ -199,6 +204,8 @@ def _span(first: int, start: int, stop: int) -> str:
 
 def _tokens(lines: list[str]) -> list[tuple[int, str]] | None:
     """What Python reads of a source; None where it is none."""
+    if sum(map(len, lines)) > MAXIMAL_TOKENIZED_BYTES or len(lines) > MAXIMAL_TOKENIZED_BYTES:
+        return None
     try:
         found = tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline)
         return [(each.type, each.string) for each in found if each.type not in _LAYOUT]
@@ -228,7 +235,7 @@ def causes_in_code(before: Run, after: Run, code: list[FileDifference] | None = 
     records = _read(before), _read(after)
     if records[0] is not None and records[1] is not None:
         known_paths = {each.path: each for each in code if each.role != "patch"} if code is not None else {}
-        for pair in _changed(*records):  # type: ignore[arg-type]
+        for pair in _changed(*records)[:MAXIMAL_FILES]:  # type: ignore[arg-type]
             part = pair[1] or pair[0]
             assert part is not None
             told = known_paths.get(part.original_path)

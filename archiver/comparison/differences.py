@@ -37,7 +37,6 @@ class Rank(IntEnum):
     SETTING = 60
     VARIABLE = 62
     HARDWARE = 70
-    UNUSED_HARDWARE = 75
     PYTHON = 78
     PLATFORM = 80
     TEST_DATA = 84

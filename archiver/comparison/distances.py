@@ -44,7 +44,9 @@ class Distance:
 
     @property
     def relative(self) -> float:
-        """`distance` divided by the larger of the norms: 0 for the same, at most 2."""
+        """`distance` divided by the larger of the norms: 0 for the same, at most 2; infinite where squares overflow."""
+        if not math.isfinite(self.distance):
+            return math.inf
         norm = max(self.norm_before, self.norm_after)
         return self.distance / norm if norm else 0.0
 

@@ -67,8 +67,11 @@ def differing(record: str, before: Iterable[Fact], after: Iterable[Fact]) -> Fou
         after: those of the other.
     """
     old, new = ({each.subject: each for each in facts} for facts in (before, after))
+    hidden = _below(old) | _below(new)
     for subject in merged(old, new):
         one, other = old.get(subject), new.get(subject)
+        if (one is None or other is None) and _is_below((one or other), hidden):
+            continue
         told = other or one
         assert told is not None
         unknown = [side for side, each in (("before", one), ("after", other)) if each and reason_of(each.value)]
@@ -80,6 +83,17 @@ def differing(record: str, before: Iterable[Fact], after: Iterable[Fact]) -> Fou
             if canonical(values[0]) != canonical(values[1]):
                 topic = told.topic
                 yield Cause(topic.kind, subject, *values, topic.rank, topic.why, f"{record}#{told.pointer}")
+
+
+def _below(facts: dict[str, Fact]) -> set[str]:
+    """Where a whole part could not be had, of which the other run may tell single values."""
+    return {each.pointer for each in facts.values() if reason_of(each.value)}
+
+
+def _is_below(told: Fact | None, hidden: set[str]) -> bool:
+    if told is None or reason_of(told.value):
+        return False
+    return any(told.pointer == place or told.pointer.startswith(f"{place}/") for place in hidden)
 
 
 def merged(old: Iterable[str], new: Iterable[str]) -> Iterator[str]:

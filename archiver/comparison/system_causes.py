@@ -12,7 +12,6 @@ from archiver.records.machine import GpuPart
 RECORD = "system"
 _PROCESSOR = Topic("hardware", Rank.HARDWARE, "decides bits: kernels are chosen by the processor")
 _GPU = Topic("hardware", Rank.HARDWARE, "decides bits: kernels are chosen by the GPU")
-_UNUSED = Topic("hardware", Rank.UNUSED_HARDWARE, "the backend does not use it")
 _DRIVER = Topic("hardware", Rank.HARDWARE, "compiles and runs what GPUs compute")
 _SETTING = Topic("settings", Rank.SETTING, "a setting of Keras or its backend that decides results")
 _BUILD = Topic("packages", Rank.NUMERIC_PACKAGE, "how the backend was built")
@@ -97,20 +96,19 @@ def _uses_gpus(record: SystemRecord) -> bool:
 
 def _of_gpus(record: SystemRecord) -> Facts:
     gpus = known(record.gpus)
-    if gpus is None:
-        return
-    used = _uses_gpus(record)
+    if gpus is None or not _uses_gpus(record):
+        return  # what is not used cannot matter
     for place, gpu in enumerate(gpus.devices):
-        yield from _of_gpu(gpu, place, _GPU if used else _UNUSED)
+        yield from _of_gpu(gpu, place)
     for name in ("driver_version", "cuda_driver_version"):
-        yield fact(_DRIVER if used else _UNUSED, f"GPU {name.replace('_', ' ')}", getattr(gpus, name), "gpus", name)
+        yield fact(_DRIVER, f"GPU {name.replace('_', ' ')}", getattr(gpus, name), "gpus", name)
 
 
-def _of_gpu(gpu: GpuPart, place: int, topic: Topic) -> Facts:
-    yield fact(topic, f"GPU {place}", gpu.name, "gpus", "devices", place, "name")
+def _of_gpu(gpu: GpuPart, place: int) -> Facts:
+    yield fact(_GPU, f"GPU {place}", gpu.name, "gpus", "devices", place, "name")
     for name in ("compute_capability", "multi_instance", "error_correction"):
         title = f"GPU {place} {name.replace('_', ' ')}"
-        yield fact(topic, title, getattr(gpu, name), "gpus", "devices", place, name)
+        yield fact(_GPU, title, getattr(gpu, name), "gpus", "devices", place, name)
 
 
 def _of_framework(record: SystemRecord) -> Facts:

@@ -1,20 +1,22 @@
-"""Several runs: their curves over each other, their values side by side, and what was done differently."""
+"""Several runs: their curves over each other, their values side by side; what was done differently, and the verdict."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from archiver.archive.comparing import changes_between, value_text
+from archiver.archive.findings import printable
 from archiver.archive.run import Run
 from archiver.catalog.columns import COLUMNS
 from archiver.catalog.store import Store
+from archiver.comparison.comparing import Comparison, compare
 from archiver.dashboard import figures
 from archiver.dashboard.charts import chart, table
 from archiver.dashboard.history import read_metrics
 from archiver.dashboard.runs_page import MAXIMAL_COMPARED
 from archiver.dashboard.state import query_paths, run_of, shared_store
-from archiver.dashboard.texts import problem, shown
+from archiver.dashboard.texts import facts, heading, problem, shown
+from archiver.report.comparison_words import LAYER_HEAD, METRIC_HEAD, gaps_of, layer_row, metric_row, verdict_lines
 
 _COMPARED = tuple(
     column.name for column in COLUMNS if column.name not in ("name", "path", "problem", "command", "parents")
@@ -81,12 +83,36 @@ def _text(value: object) -> str:
 def _changes(runs: dict[str, Run]) -> None:
     st.subheader("What was done differently")
     first, *others = runs
+    tensors = st.checkbox("How far the weights are apart", value=False, help="Reads the weights that differ.")
     for path in others:
-        found = changes_between(runs[first], runs[path])
+        found = compare(runs[first], runs[path], tensors=tensors)
         before, after = shown(first.removesuffix("_models"), 60), shown(path.removesuffix("_models"), 60)
-        if not found:
-            st.info("Nothing that is compared: data, model, training, code, packages and machine are the same.")
-            continue
-        rows = [(shown(each.subject), shown(value_text(each.before)), shown(value_text(each.after))) for each in found]
-        frame = pd.DataFrame(rows, columns=["subject", before, f"{after} " if after == before else after])
-        table(frame, f"{len(found)} differences", key=f"changes {path}")
+        heading(f"{before} (A) and {after} (B): {found.verdict.outcome}", 3)
+        facts(verdict_lines(found.verdict))
+        _causes(found, before, after, path)
+        _effects(found, path)
+        for place, part in enumerate(found.code):
+            with st.expander(f"Code: {place + 1} of {len(found.code)}"):
+                st.code("\n".join(printable(line) for line in part.diff) or part.note, language="diff")
+        if gaps := gaps_of(found):
+            frame = pd.DataFrame({"not compared": [shown(text) for text in gaps]})
+            table(frame, f"{len(gaps)} not compared", key=f"gaps {path}")
+
+
+def _causes(found: Comparison, before: str, after: str, path: str) -> None:
+    if not found.causes:
+        st.info("Nothing that is compared: data, model, training, code, packages and machine are the same.")
+        return
+    rows = [tuple(map(shown, (each.kind, each.subject, *each.texts, each.why))) for each in found.causes]
+    columns = ["about", "subject", before, f"{after} " if after == before else after, "why it matters"]
+    table(pd.DataFrame(rows, columns=columns), f"{len(rows)} differences", key=f"changes {path}")
+
+
+def _effects(found: Comparison, path: str) -> None:
+    metrics, weights = found.effects.metrics, found.effects.weights
+    if metrics:
+        rows = [tuple(map(shown, metric_row(each))) for each in metrics]
+        table(pd.DataFrame(rows, columns=list(METRIC_HEAD)), f"{len(rows)} metrics differ", key=f"metrics {path}")
+    if weights is not None and weights.distance is not None:
+        rows = [tuple(map(shown, layer_row(each))) for each in weights.layers]
+        table(pd.DataFrame(rows, columns=list(LAYER_HEAD)), f"{len(rows)} layers differ", key=f"layers {path}")

@@ -179,6 +179,9 @@ def test_runs_are_compared_curve_by_curve_and_value_by_value(page, address, stor
     side_by_side = {row[0]: row[1:] for row in cells(page) if len(row) == 3}
     assert side_by_side["epoch_count"] == ["3", "5"]
     expect(page.get_by_text("differences")).to_be_visible()
+    expect(page.get_by_role("heading", name="first (A) and first-2 (B): diverged")).to_be_visible()
+    page.get_by_text("How far the weights are apart").click()
+    expect(page.get_by_text("2 layers differ")).to_be_visible()
 
 
 def test_comparing_needs_two_runs(page, address):
