@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from archiver.collect.command import recordable
-from archiver.collect.notebook import TypedCells, cell_script
+from archiver.collect.notebook import TypedCells, cell_script, typed_cells
 from archiver.collect.redaction import is_secret_name, redact_json, redact_text
 from archiver.collect.source_files import (
     Snapshot,
@@ -106,6 +106,31 @@ def copy_source(
         total_bytes=state.total_bytes,
         left_out=tuple(state.left_out[:MAXIMAL_LISTED]),
         left_out_count=len(state.left_out),
+    )
+
+
+def with_later_cells(archive_folder: Path, record: SourceRecord) -> SourceRecord | None:
+    """The record with the cells that a notebook has run since, which are written; None where there are none.
+
+    Only where the cells go on from those that are there: a kernel that was started anew has others.
+    """
+    cells, notebook = typed_cells(), record.notebook
+    if cells is None or notebook is None or not isinstance(notebook.cells, str):
+        return None
+    script, path = cell_script(cells), archive_folder / notebook.cells
+    data, before = script.text.encode("utf-8", "backslashreplace"), path.read_bytes()
+    if data == before or not data.startswith(before.rstrip()):
+        return None
+    files.write_bytes(path, data)
+    part = {"size_bytes": len(data), "sha256": sha256_of(data)}
+    parts = tuple(each.model_copy(update=part) if each.role == "cells" else each for each in record.files)
+    told = {"cell_count": len(cells.sources), "left_out_count": script.left_out, "redacted": script.redacted}
+    return record.model_copy(
+        update={
+            "files": parts,
+            "notebook": notebook.model_copy(update=told),
+            "total_bytes": sum(each.size_bytes for each in parts),
+        }
     )
 
 

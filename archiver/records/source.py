@@ -56,8 +56,8 @@ class LeftOutPart(Part):
 
 
 class NotebookPart(Part):
-    """The cells that IPython had run when training began, in a notebook or at its prompt, in the order in which they
-    were run; one that ran twice stands there twice. Secrets are replaced by `[redacted]`."""
+    """The cells that IPython had run when `fit` or `finalize` was called last, in a notebook or at its prompt, in the
+    order in which they were run; one that ran twice stands there twice. Secrets are replaced by `[redacted]`."""
 
     cells: str | Unavailable
     """Path in the archive of the script that holds them, each behind a line `# %% [number]`."""

@@ -16,7 +16,7 @@ from archiver.collect.identity import this_process
 from archiver.collect.package_changes import find_changed_files
 from archiver.collect.packages import collect_packages
 from archiver.collect.processor import collect_cpu_details
-from archiver.collect.source import copy_source
+from archiver.collect.source import copy_source, with_later_cells
 from archiver.collect.source_files import folder_of, take_snapshot
 from archiver.collect.splits import split_name
 from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
@@ -52,6 +52,8 @@ def collect_all(session: Session, call: FitCall, callbacks: list[Any]) -> None:
         _collect_run(session)
         _collect_environment(session)
         session.attempt("lineage", lambda: _find_parents(session), layout.RESULTS)
+    else:
+        session.attempt("source", lambda: add_later_cells(session.run), layout.SOURCE)
     _collect_configs(session, call, callbacks)
     collect_data(session, call)
 
@@ -124,6 +126,14 @@ def _collect_environment(session: Session) -> None:
         start(details)
         jobs.append(Job("cpu details", layout.SYSTEM, details, patience_seconds=PATIENCE_SECONDS))
     session.jobs += jobs
+
+
+def add_later_cells(run: Run) -> None:
+    """In a notebook, record the cells that have run since training began: they belong to the program, too."""
+    record = run.read_if_there(layout.SOURCE)
+    changed = with_later_cells(run.path, record) if record is not None and record.notebook is not None else None
+    if changed is not None:
+        run.write(layout.SOURCE, changed)
 
 
 def _writer(run: Run, file: layout.RecordFile[Any]) -> Callable[[Any], None]:

@@ -15,6 +15,7 @@ from archiver.records.dataset import DatasetStats
 from archiver.records.results import Results, TestResults
 from archiver.sealing import changing
 from archiver.training.capture import is_being_fitted
+from archiver.training.collecting import add_later_cells
 from archiver.training.data_stats import current_stats, tell_leaks, write_dataset_stats
 from archiver.training.evaluation import Evaluation, Scoring, evaluate, write_predictions, write_scores
 from archiver.training.evaluation_data import check_class_names, check_shapes, unpack
@@ -132,6 +133,7 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
         changing(run, session.journal, options.report, allow_secrets=options.allow_secrets),
     ):
         session.write_pending()
+        session.attempt("source", lambda: add_later_cells(run), layout.SOURCE)
         if save_again:
             session.save(session.model)
         if evaluation is not None and results is not None:

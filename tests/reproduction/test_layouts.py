@@ -45,7 +45,11 @@ CELLS = [
     "1 / 0",
     "%env SOME_SETTING=a b\nimport os\nassert os.environ['SOME_SETTING'] == 'a b'",
     "!echo hello",
-    TRAIN + "\n%time train(epochs=rate)",
+    TRAIN.replace("    if tested", "    return archive, x, y\n    if tested")
+    + "\n%time archive, x, y = train(epochs=rate)",
+    "test = x[64:], y[64:]",
+    "run = archive.finalize(test_data=test)",
+    "print('never recorded')",
 ]
 
 TYPE = f"""
@@ -152,6 +156,9 @@ def test_a_notebook(home):
     done, lines = repeated(home, Path("notebook/runs/a_models"))
     assert done.record.command[1:3] == ("-m", "archiver.reproduction.cells")
     assert any("!echo hello" in line for line in lines)
+    assert "predictions on the test data" in done.record.verdict.compared
+    text = (done.repetition.path / "environment/source/notebook_cells.py").read_text()
+    assert text.endswith("run = archive.finalize(test_data=test)\n")
     assert not any("autoreload" in line for line in lines)
 
 
