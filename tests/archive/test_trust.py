@@ -15,7 +15,7 @@ from archiver.archive.trust import OWN_SCRIPTS, formula_in, script_in
 from archiver.errors import DamagedFileError, UnsafeFileError
 from archiver.storage.beneath import unportable_part
 from archiver.storage.digests import sha256_of
-from archiver.storage.hdf5_attributes import read_root_text
+from archiver.storage.hdf5_texts import read_root_text
 
 
 def test_the_script_of_our_reports_is_known() -> None:
