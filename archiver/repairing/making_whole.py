@@ -154,21 +154,16 @@ def _in_order(bench: Bench) -> list[str]:
 
 
 def _restore(bench: Bench, name: str, *, thorough: bool) -> bool:
-    is_restored = bench.restore(name, _tried(_thorough(bench, name) if thorough else _quick(bench, name), name))
+    ways = (plain.with_one_bit_flipped,) if thorough else _QUICK
+    is_restored = any(bench.restore(name, _tried(way(bench, name), name)) for way in ways)
     if is_restored and name == layout.METADATA.path(bench.run.name):
         bench.seals = replace(bench.seals, recorded=Seals.of(bench.run).recorded)
     return is_restored
 
 
-def _quick(bench: Bench, name: str) -> Iterator[Candidate]:
-    yield from plain.from_elsewhere(bench, name)
-    yield from documents.from_other_files(bench, name)
-    if name in model_files(bench) or name.endswith((".npz", ".keras", ".zip")):
-        yield from _of_model_file(bench, name)
-    yield from plain.as_text(bench, name)
-
-
 def _of_model_file(bench: Bench, name: str) -> Iterator[Candidate]:
+    if name not in model_files(bench) and not name.endswith((".npz", ".keras", ".zip")):
+        return
     pool = Pool.of(bench)
     form = model_files(bench).get(name, "npz")
     if form in ("keras", "npz"):
@@ -181,8 +176,7 @@ def _of_model_file(bench: Bench, name: str) -> Iterator[Candidate]:
         yield from legacy.proposals(bench, pool, damaged)
 
 
-def _thorough(bench: Bench, name: str) -> Iterator[Candidate]:
-    yield from plain.with_one_bit_flipped(bench, name)
+_QUICK = (plain.from_elsewhere, documents.from_other_files, _of_model_file, plain.as_text)
 
 
 def _tried(candidates: Iterator[Candidate], name: str) -> Iterator[Candidate]:

@@ -148,7 +148,10 @@ def _with_metadata(bench: Bench, members: list[Member], contents: Contents) -> I
     metadata, weights, state = named.get(METADATA), named.get(WEIGHTS_MEMBER.encode()), bench.records.checkpoint
     if metadata is None or weights is None or state is None:
         return
-    written = datetime(*dos_time(weights))
+    try:
+        written = datetime(*dos_time(weights))
+    except ValueError:
+        return  # that is what was hit
     for seconds in range(-SEARCHED_SECONDS, SEARCHED_SECONDS):
         saved = (written + timedelta(seconds=seconds)).strftime("%Y-%m-%d@%H:%M:%S")
         data = json.dumps({"keras_version": state.keras_version, "date_saved": saved}).encode()
@@ -164,7 +167,8 @@ def _with_config(bench: Bench, members: list[Member], contents: Contents) -> Ite
     if member is None or not bench.is_sound(file.path(bench.run.name)) or member.stored_bytes > MAXIMAL_CONFIG_BYTES:
         return
     damaged = io.BytesIO()
-    contents[CONFIG](damaged)
+    with contextlib.suppress(ArchiverError):
+        contents[CONFIG](damaged)
     known = json.dumps(bench.run.read(file).config)
     made = with_shared_numbers(known, damaged.getvalue().decode("latin-1")).encode()
     if zlib.crc32(made) == member.crc:
