@@ -243,7 +243,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("file", "edit", "kind", "subject", "text"), CASES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("file", "edit", "kind", "subject", "text"), CASES, ids=[f"{case[0].record.KIND}-{case[3]}" for case in CASES]
+)
 def test_each_difference_is_found(pair, file, edit, kind, subject, text):
     before, after = pair
     edit_json(after.path_of(file), edit)
