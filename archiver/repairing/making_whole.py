@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archiver import layout
+from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES
 from archiver.archive.run import Run
 from archiver.archive.verifying import verify
 from archiver.closing import next_part
@@ -22,10 +23,12 @@ from archiver.repairing.tensors import Pool, model_files
 from archiver.report.report import ReportOptions
 from archiver.sealing import seal, unseal
 from archiver.storage import files
+from archiver.storage.beneath import Entry
 from archiver.storage.digests import sha256_of
 from archiver.storage.guards import reading
 from archiver.storage.journal import Journal
 from archiver.storage.manifests import MANIFEST_NAMES
+from archiver.storage.reading import read_below
 
 COPY = "new"
 ROUNDS = 4
@@ -121,9 +124,23 @@ def _repair(bench: Bench, target: Path) -> RepairReport:
 def _leave_out(bench: Bench) -> None:
     listed = {*bench.seals.paths(), *layout_manifests()}
     for name, entry in bench.entries.items():
+        if name == layout.SIGNATURE.pattern and _keep_signature(bench, entry):
+            continue
         if name not in listed:
             what = "no manifest lists it" if entry.kind == "file" else f"it is a {entry.kind}, which is never copied"
             bench.outcomes[name] = Outcome(name, "left_out", what)
+
+
+def _keep_signature(bench: Bench, entry: Entry) -> bool:
+    """It holds again where the seal does; sealing again removes it."""
+    if entry.kind != "file" or entry.size_bytes > MAXIMAL_SIGNATURE_BYTES:
+        return False
+    try:
+        data = read_below(bench.source.path, entry.path, MAXIMAL_SIGNATURE_BYTES)
+    except (OSError, ArchiverError):
+        return False
+    files.write_bytes(bench.run.path / entry.path, data)
+    return True
 
 
 def _trust_metadata(bench: Bench) -> None:

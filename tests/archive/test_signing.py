@@ -31,6 +31,7 @@ from archiver.errors import ArgumentError, DamagedFileError, FindingsError, Miss
 from archiver.export.bag import export_bag
 from archiver.export.public import publish
 from archiver.export.zipped import export_zip
+from archiver.repairing.making_whole import repair
 from archiver.report.report import ReportOptions
 from archiver.sealing import changing, unseal
 from archiver.storage.journal import events_named
@@ -280,6 +281,14 @@ def test_an_export_carries_the_signature(export, signed, keys, tmp_path):
     (finding,) = verify(output, public_key=keys / "other.pub").findings
     assert finding.code == "signature"
     assert finding.path.endswith("tiny_models/model.sig")
+
+
+def test_a_repaired_archive_keeps_the_signature(signed, keys, tmp_path):
+    readme = signed.path / "README.md"
+    readme.write_bytes(readme.read_bytes().replace(b"\n", b"\r\n"))
+    repaired = repair(signed.path, tmp_path / "repaired")
+    assert repaired.findings == ()
+    assert verify(tmp_path / "repaired", public_key=keys / "p256.pub").is_whole
 
 
 def test_a_public_copy_has_no_signature(signed, tmp_path):
