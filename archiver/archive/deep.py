@@ -5,6 +5,7 @@ Those in the model files and the checkpoint, and the predictions on the test dat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from archiver.records.base import Unavailable
 from archiver.records.model import VariablePart, WeightsTable
 from archiver.records.results import TestArrayPart, TestResults
 from archiver.records.training import CheckpointState
-from archiver.storage.reading import open_below
+from archiver.storage.reading import open_below, require_stored
 from archiver.storage.tensors import Tensors, open_tensors
 
 CHECKPOINT_GROUPS = ("optimizer", "metrics", "model", "seed_generators")
@@ -91,7 +92,9 @@ def _named(location: str, variable: VariablePart) -> tuple[str, str]:
 def _compare_digests(inspection: Inspection, file: str, form: str, expected: dict[str, tuple[str, str]]) -> None:
     """By location: what messages call the tensor, and its SHA-256."""
     try:
-        with open_below(inspection.run.path, file) as opened, open_tensors(opened, form, where=file) as tensors:
+        with open_below(inspection.run.path, file) as opened, contextlib.ExitStack() as stack:
+            require_stored(opened, file)
+            tensors = stack.enter_context(open_tensors(opened, form, where=file))
             for location, (what, digest) in expected.items():
                 received = _digest(inspection, tensors, location, (file, what))
                 if received not in (None, digest):

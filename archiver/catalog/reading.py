@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from archiver import layout
-from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, require_few_values
 from archiver.archive.outcome import build_history
 from archiver.archive.phases import gather_phases
 from archiver.archive.status import status_of
@@ -135,7 +135,9 @@ class _Reader:
         """Some fields of a record, or None."""
         path = file.path(self.name)
         try:
-            record = decoder.decode(read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES))
+            data = read_below(self._folder, path, MAXIMAL_DOCUMENT_BYTES)
+            require_few_values(data, path)
+            record = decoder.decode(data)
         except FileNotFoundError:
             if file is layout.RUN:
                 self.problems.append(f"{path}: missing")
