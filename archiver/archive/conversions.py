@@ -28,11 +28,14 @@ class Conversion:
 
 def candidates(data: bytes) -> Iterator[Conversion]:
     """What `data` may have been made from, likely ones first."""
-    plain, mark = data, ""
+    yield from _without_mark(data, "")
     if data.startswith(BYTE_ORDER_MARK):
         plain, mark = data[len(BYTE_ORDER_MARK) :], "a byte order mark was put before it"
         yield Conversion("byte_order_mark", mark, plain)
-    and_mark = f", and {mark}" if mark else ""
+        yield from _without_mark(plain, f", and {mark}")
+
+
+def _without_mark(plain: bytes, and_mark: str) -> Iterator[Conversion]:
     unix = plain.replace(CRLF, LF)
     if unix != plain:
         what = f"its line feeds were turned into CRLF (git autocrlf, FTP in text mode){and_mark}"

@@ -30,9 +30,9 @@ def check_crate(inspection: Inspection) -> None:
         _check_file(inspection, path, place, entity)
     if len(described) >= MAXIMAL_CRATE_FILES:
         return
-    for path in sorted(inspection.sizes.keys() - described.keys() - {crate}):
-        if ("unlisted", path) not in inspection.reported:
-            inspection.find("disagreement", crate, f"does not describe {path}")
+    sealed = inspection.listed.get("blake3", {}).keys() | {layout.MANIFEST_BLAKE3.pattern}
+    for path in sorted((inspection.sizes.keys() & sealed) - described.keys() - {crate}):
+        inspection.find("disagreement", crate, f"does not describe {path}")
 
 
 def _read(inspection: Inspection) -> list[Any] | None:
@@ -74,7 +74,7 @@ def _types(entity: dict[str, Any]) -> list[Any]:
 
 def _check_file(inspection: Inspection, path: str, place: str, entity: dict[str, Any]) -> None:
     if path not in inspection.sizes:
-        if ("missing", path) not in inspection.reported:
+        if not inspection.is_explained(path):
             inspection.find("disagreement", place, f"describes {path}, which is not there")
         return
     if path in (layout.METADATA.path(inspection.run.name), *MANIFEST_NAMES.values()):

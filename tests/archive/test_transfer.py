@@ -204,7 +204,7 @@ def test_what_was_changed_and_not_converted_has_no_cause(run):
     assert only(run)[:3] == ("changed", "README.md", None)
 
 
-@given(st.binary(max_size=60), st.sampled_from(["crlf", "mark", "both", "end"]))
+@given(st.binary(max_size=60) | st.just(b"\xef\xbb\xbfa\n"), st.sampled_from(["crlf", "mark", "both", "end"]))
 def test_what_was_converted_is_turned_back(data: bytes, way: str) -> None:
     data = data.replace(b"\r", b"")
     made = {
