@@ -13,12 +13,20 @@ import pytest
 
 import archiver
 from archiver import errors, layout
+from archiver.archive.agreement import MAXIMAL_RECORDS_BYTES
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, MAXIMAL_DOCUMENT_VALUES
 from archiver.archive.findings import CAUSES
+from archiver.archive.inspection import MAXIMAL_FINDINGS
 from archiver.cli.main import COMMANDS, LazyGroup
 from archiver.collect.token_formats import TOKEN_FORMATS
 from archiver.data.cache.plan_file import PlanFile, read_plan
 from archiver.export.leaving_out import CHOICES, DEFAULT
+from archiver.storage.beneath import MAXIMAL_DEPTH, MAXIMAL_ENTRIES
+from archiver.storage.journal import MAXIMAL_JOURNAL_BYTES, MAXIMAL_JOURNAL_VALUES
+from archiver.storage.keras_config import MAXIMAL_CONFIG_BYTES, MAXIMAL_CONFIG_DEPTH, MAXIMAL_CONFIG_VALUES
+from archiver.storage.manifests import MAXIMAL_MANIFEST_BYTES
 from archiver.testing import tiny_run
+from tests.hostile.archives import ARCHIVES
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,6 +49,15 @@ def test_use_md_runs_from_top_to_bottom(tmp_path):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
         "first_models", "folds-2_models", "folds_models", "ordered_models", "sourced_models",
     ]  # fmt: skip
+
+
+def test_compare_md_runs_and_prints_what_it_says(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "compare.md", "python")
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    printed = result.stdout.splitlines()
+    assert printed[:4] == ["diverged", "optimizer.learning_rate: 0.1, now 0.2", "0", "1"]
+    assert printed[-1] == "identical False"
 
 
 def test_data_md_runs_from_top_to_bottom(tmp_path):
@@ -173,6 +190,28 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+def test_the_numbers_in_faults_md_are_those_of_the_code():
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    assert f"makes {len(ARCHIVES)} archives" in page
+    limits = {
+        f"| the journal | {MAXIMAL_JOURNAL_BYTES >> 20} MiB, {MAXIMAL_JOURNAL_VALUES:,} values |",
+        (
+            f"| a record; all records | {MAXIMAL_DOCUMENT_BYTES >> 20} MiB, {MAXIMAL_DOCUMENT_VALUES:,} values; "
+            f"{MAXIMAL_RECORDS_BYTES >> 20} MiB |"
+        ),
+        f"| a manifest | {MAXIMAL_MANIFEST_BYTES >> 20} MiB |",
+        (
+            f"| `config.json`, or the same in `.h5` | {MAXIMAL_CONFIG_BYTES >> 20} MiB, "
+            f"{MAXIMAL_CONFIG_VALUES:,} values, {MAXIMAL_CONFIG_DEPTH} levels |"
+        ),
+        f"| files and folders; levels of folders | {MAXIMAL_ENTRIES:,}; {MAXIMAL_DEPTH} |",
+        f"| findings of one kind | {MAXIMAL_FINDINGS:,}; the rest is counted |",
+    }
+    assert {line for line in limits if line not in page} == set()
+    codes = set(re.findall(r"`([a-z_]+)`", page.partition("## What is due")[2].partition("## Limits")[0]))
+    assert {code for case in ARCHIVES for code in case.due | case.told} <= codes
 
 
 def test_every_command_has_help_an_example_and_a_section():

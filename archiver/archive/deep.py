@@ -5,6 +5,8 @@ Those in the model files and the checkpoint, and the predictions on the test dat
 
 from __future__ import annotations
 
+import contextlib
+
 from archiver import layout
 from archiver.archive.diagnosis import Diagnosis
 from archiver.archive.inspection import Inspection
@@ -12,7 +14,7 @@ from archiver.archive.tensor_tables import TensorRecords, TensorTable, tensor_ta
 from archiver.errors import ArchiverError
 from archiver.records.base import Unavailable
 from archiver.records.results import TestResults
-from archiver.storage.reading import open_below
+from archiver.storage.reading import open_below, require_stored
 from archiver.storage.tensors import Tensors, open_tensors
 
 
@@ -64,7 +66,9 @@ def _check_file(inspection: Inspection, table: TensorTable) -> None:
         return  # such a file may be in a form that is not read at all, which is no fault
     file = table.file
     try:
-        with open_below(inspection.run.path, file) as opened, open_tensors(opened, table.form, where=file) as tensors:
+        with open_below(inspection.run.path, file) as opened, contextlib.ExitStack() as stack:
+            require_stored(opened, file)
+            tensors = stack.enter_context(open_tensors(opened, table.form, where=file))
             for location, recorded in table.recorded.items():
                 received = _digest(inspection, tensors, location, (file, recorded.what))
                 if received not in (None, recorded.sha256):

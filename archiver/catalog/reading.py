@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from archiver import layout
-from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, require_few_values
 from archiver.archive.outcome import build_history
 from archiver.archive.phases import gather_phases
 from archiver.archive.status import status_of
@@ -182,7 +182,9 @@ def _is_sealed(root: int) -> bool:
 def _read(root: int, path: str, decoder: msgspec.json.Decoder[T], problems: list[str]) -> T | None:
     """Some fields of a record, or None and why it could not be read."""
     try:
-        record = decoder.decode(read_beneath(root, path, MAXIMAL_DOCUMENT_BYTES))
+        data = read_beneath(root, path, MAXIMAL_DOCUMENT_BYTES)
+        require_few_values(data, path)
+        record = decoder.decode(data)
     except FileNotFoundError:
         if decoder is _RUN:
             problems.append(f"{path}: missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from pathlib import Path
 from archiver import layout
 from archiver._resources import resource_folder
 from archiver.archive.run import Run
-from archiver.errors import ArgumentError
+from archiver.errors import ArgumentError, UnsafeFileError
 from archiver.report.context import Records
 from archiver.report.inventory import InventoryLine
 from archiver.report.page import fill_page, render_page
 from archiver.report.readme import fill_inventory, render_readme, render_without_records
+from archiver.storage.reading import read_below
+
+MAXIMAL_FIGURE_BYTES = 16 << 20
+"""Of one figure, which becomes a part of the page."""
 
 
 @dataclass(frozen=True)
@@ -76,5 +81,8 @@ def plain_report(run: Run) -> Report:
 
 
 def _figures(run: Run) -> dict[str, bytes]:
-    folder = run.path / "figures"
-    return {f"figures/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.svg"))}
+    found: dict[str, bytes] = {}
+    for path in sorted((run.path / "figures").glob("*.svg")):
+        with contextlib.suppress(OSError, UnsafeFileError):  # a link, or larger than a figure is; the page goes without
+            found[f"figures/{path.name}"] = read_below(run.path, f"figures/{path.name}", MAXIMAL_FIGURE_BYTES)
+    return found

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 MARK = re.compile(r"^# %% \[\d+\]$")
 
@@ -90,7 +91,78 @@ def _magic(text: str, indent: str, left_out: list[str]) -> str:
 
 def obstacles(text: str) -> list[str]:
     """What of the cells cannot be run outside of IPython."""
-    return [each for _, lines in cells_of(text) for each in translated(lines)[1]]
+    found: list[str] = []
+    for _, lines in cells_of(text):
+        code, left_out = translated(lines)
+        found += [*left_out, *_calls_left_out("\n".join(code))]
+    return found
+
+
+def _calls_left_out(code: str) -> Iterator[str]:
+    """Of the calls that IPython makes of magics before it keeps them: those that are left out."""
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner = node.func.value
+        if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "get_ipython":
+            words = [each.value for each in node.args if isinstance(each, ast.Constant)]
+            yield from Shell({}).left_out_of(node.func.attr, *map(str, words))
+
+
+class Shell:
+    """What the cells get as `get_ipython()`: IPython keeps `%magic` as a call of its shell."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self._names = names
+
+    def left_out_of(self, method: str, *words: str) -> list[str]:
+        """What a call cannot do here."""
+        left_out: list[str] = []
+        if method == "run_line_magic":
+            _magic(f"%{' '.join(words)}".strip(), "", left_out)
+        elif method == "run_cell_magic" and words[:1] and words[0] not in _HARMLESS_CELLS:
+            left_out.append(f"%%{words[0]}")
+        elif method in ("system", "getoutput") and not _INSTALLER.match(f"!{words[0] if words else ''}"):
+            left_out.append(f"!{words[0] if words else ''}")
+        return left_out
+
+    def run_line_magic(self, name: str, line: str = "", *_: Any, **__: Any) -> Any:
+        """As the magic, where it means something for a program."""
+        _tell(self.left_out_of("run_line_magic", name, line))
+        code = _magic(f"%{name} {line}".strip(), "", [])
+        try:
+            return eval(code, self._names)  # noqa: S307 - the user's own cells
+        except SyntaxError:
+            exec(code, self._names)  # noqa: S102
+            return None
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> None:  # noqa: ARG002 - IPython's signature
+        """The cell, where the magic only measures it."""
+        left_out = self.left_out_of("run_cell_magic", name)
+        _tell(left_out)
+        if not left_out:
+            exec(cell, self._names)  # noqa: S102
+
+    def system(self, command: str) -> None:
+        """Nothing: no command of a shell is run."""
+        _tell(self.left_out_of("system", command))
+
+    def getoutput(self, command: str, *_: Any, **__: Any) -> list[str]:
+        """No lines: no command of a shell is run."""
+        _tell(self.left_out_of("getoutput", command))
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the cells run as a program, where IPython's shell has no {name!r}")
+
+
+def _tell(left_out: list[str]) -> None:
+    for each in left_out:
+        print(f"archiver: left out, since it is no Python: {each}", file=sys.stderr)  # noqa: T201 - a program
 
 
 def run_cells(path: str) -> int:
@@ -103,13 +175,13 @@ def run_cells(path: str) -> int:
         text = file.read()
     module = ModuleType("__main__")
     module.__file__ = path
-    module.__dict__["display"] = print
+    shell = Shell(module.__dict__)
+    module.__dict__.update(display=print, get_ipython=lambda: shell)
     sys.modules["__main__"] = module
     failures = 0
     for first, lines in cells_of(text):
         code, left_out = translated(lines)
-        for each in left_out:
-            print(f"archiver: left out, since it is no Python: {each}", file=sys.stderr)  # noqa: T201 - a program
+        _tell(left_out)
         try:
             exec(compile("\n" * (first - 1) + "\n".join(code), path, "exec"), module.__dict__)  # noqa: S102
         except Exception:  # noqa: BLE001 - as in the notebook

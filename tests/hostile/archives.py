@@ -223,9 +223,9 @@ def manifest_of_many_gigabytes(run: Run, outside: Path) -> None:
     os.truncate(run.path / SEAL, 1 << 40)
 
 
-@hostile("missing", about="and 199", sealed=False, seconds=60, mebibytes=600)
+@hostile("missing", about="and 99|and 799", sealed=False, seconds=60, mebibytes=600)
 def manifest_of_many_lines(run: Run, outside: Path) -> None:
-    count = campaign(200_000, 800_000)
+    count = campaign(100_000, 800_000)
     with (run.path / SEAL).open("ab") as file:
         file.writelines(b"%064x  zz/%06d\n" % (index, index) for index in range(count))
 
@@ -352,7 +352,7 @@ def folders_nested_ten_thousand_deep(run: Run, outside: Path) -> Any:
 @hostile(told=("unknown_file",), about="and ", seconds=60, mebibytes=500)
 def very_many_empty_files(run: Run, outside: Path) -> None:
     (run.path / "many").mkdir()
-    for index in range(campaign(20_000, 200_000)):
+    for index in range(campaign(5_000, 200_000)):
         os.close(os.open(run.path / "many" / f"{index}", os.O_CREAT | os.O_WRONLY))
 
 
@@ -366,13 +366,13 @@ def journal_of_a_terabyte_of_nothing(run: Run, outside: Path) -> Any:
 
 @hostile("journal", about="cut short", seconds=20, mebibytes=700)
 def journal_of_nothing_within_the_limit(run: Run, outside: Path) -> None:
-    os.truncate(run.path / "journal.jsonl", 200 << 20)
+    os.truncate(run.path / "journal.jsonl", campaign(20, 200) << 20)
 
 
 @hostile("journal", about="and 1 more of them|the rest is not read", seconds=30, mebibytes=700)
 def journal_of_line_feeds(run: Run, outside: Path) -> None:
     with (run.path / "journal.jsonl").open("ab") as file:
-        file.write(b"\n" * (200 << 20))
+        file.write(b"\n" * (campaign(20, 200) << 20))
 
 
 @hostile("journal", about="values", seconds=30, mebibytes=700)
@@ -536,7 +536,7 @@ def trace_with_formulas(run: Run, outside: Path) -> None:
 
 @hostile("disagreement", about="traces/memory.csv", seconds=20, mebibytes=300)
 def trace_of_one_line(run: Run, outside: Path) -> None:
-    (run.path / "traces" / "memory.csv").write_bytes(b"elapsed_seconds,part" + b",1" * (32 << 20))
+    (run.path / "traces" / "memory.csv").write_bytes(b"elapsed_seconds,part" + b",1" * (campaign(2, 32) << 20))
 
 
 @hostile("disagreement", about="traces/memory.csv", seconds=20, mebibytes=300)
@@ -790,7 +790,7 @@ def _growing(path: Path) -> Iterator[None]:
 
     def append() -> None:
         with path.open("ab") as file:
-            while not stop.is_set() and file.tell() < 1 << 32:
+            while not stop.is_set() and file.tell() < 1 << 28:
                 file.write(bytes(1 << 20))
 
     thread = threading.Thread(target=append, daemon=True)

@@ -69,3 +69,28 @@ def test_cells_run_as_in_the_notebook(tmp_path):
     assert (done.returncode, done.stdout) == (0, "1 1 2 __main__ cells.py\n1\n")
     assert 'File "cells.py", line 6' in done.stderr
     assert "left out, since it is no Python: !uname" in done.stderr
+
+
+def test_cells_as_ipython_keeps_them_run_too(tmp_path):
+    """With `%magic` and `!command` already made calls of its shell."""
+    shell = "get_ipython()."
+    cells = (
+        f"{shell}run_line_magic('matplotlib', 'inline')",
+        f"{shell}run_line_magic('time', 'x = 3')",
+        f"y = {shell}run_line_magic('time', 'x + 1')",
+        f"{shell}run_line_magic('env', 'A=b')",
+        f"{shell}run_cell_magic('time', '', 'z = y + 1\\n')",
+        f"{shell}run_cell_magic('bash', '', 'rm x\\n')",
+        f"{shell}system('touch evil')",
+        f"{shell}system('pip install x')",
+        f"files = {shell}getoutput('ls')",
+        "import os\nprint(x, y, z, os.environ['A'], files)",
+    )
+    text = cell_script(TypedCells(tuple(enumerate(cells)), NOWHERE)).text
+    assert obstacles(text) == ["%%bash", "!touch evil", "!ls"]
+    (tmp_path / "cells.py").write_text(text)
+    command = [sys.executable, "-m", "archiver.reproduction.cells", "cells.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "3 4 5 b []\n"), done.stderr
+    assert not (tmp_path / "evil").exists()
+    assert done.stderr.count("left out") == 3

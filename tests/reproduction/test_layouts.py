@@ -16,6 +16,8 @@ from tests.reproduction.trainings import OPTIONS, TRAIN, Order, again, commit_al
 
 pytestmark = pytest.mark.timeout(600)
 
+THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
 UNMODIFIED = """
 import sys
 import keras, numpy as np
@@ -27,12 +29,19 @@ model.fit(x, x[:, :1], epochs=int(sys.argv[1]), verbose=0)
 assert __name__ == "__main__" and sys.argv[0].endswith("plain.py")
 """
 
-WITH_DATA = f"""
+DATA = """
+import os
 import sys
-import keras, numpy as np
+import numpy as np
+x = np.load(sys.argv[1]) + np.load("more/offset.npy")
+assert os.environ.get("ARCHIVER_DATA_SAMPLES", sys.argv[1]) == sys.argv[1]
+"""
+WITH_DATA = f"""
+from .data import x
+import sys
+import keras
 import archiver
 archiver.seed(1)
-x = np.load(sys.argv[1]) + np.load("more/offset.npy")
 model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(1)])
 model.compile("sgd", loss="mse")
 archive = archiver.RunArchiver("runs", name="a", dataset_source={{"samples": sys.argv[1]}}, {OPTIONS})
@@ -75,36 +84,30 @@ def home(tmp_path_factory) -> Path:
     commit_all(dirty)
     (dirty / "train.py").write_text(TRAIN + "import extra\ntrain(seed=extra.SEED)\nprint(sys.argv)\n")
     write(dirty, extra="SEED = 5\n")
-    plain = write(home / "plain" / "below", train=TRAIN + "import helper\ntrain(helper.SEED)\n", helper="SEED = 4\n")
-    source = write(home / "laid" / "src" / "package", __init__="", model=TRAIN, numbers="SEED = 6\n")
-    write(home / "laid" / "scripts", train="import package.numbers\nfrom package.model import train\ntrain(6)\n")
-    module = write(home / "module" / "inner", __init__="", train="from .model import train\ntrain(7)\n", model=TRAIN)
+    laid, elsewhere = home / "laid", write(home / "elsewhere")
+    write(laid / "src" / "package", __init__="", model=TRAIN, numbers="SEED = 6\n")
+    write(laid, train="import package.numbers\nimport beside\nfrom package.model import train\ntrain(6)\n", beside="")
+    module = write(home / "module" / "inner", __init__="", train=WITH_DATA, data=DATA)
     commit_all(module.parent)
-    (module.parent / "cwd").mkdir()
+    folder = write(module.parent / "cwd")
+    (folder / "more").mkdir()
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(64, 6)).astype("float32"))
+    np.save(folder / "more" / "offset.npy", np.float32(0.5))
     notebook = write(home / "notebook", helper="RATE = 2\n")
-    elsewhere = write(home / "elsewhere", never="")
-    with_data = write(home / "with_data", train=WITH_DATA)
-    (with_data / "more").mkdir()
-    np.save(with_data / "x.npy", np.random.default_rng(0).normal(size=(64, 6)).astype("float32"))
-    np.save(with_data / "more" / "offset.npy", np.float32(0.5))
     run_all(
         [
-            Order(str(with_data), ["train.py", "x.npy"]),
-            Order(str(dirty), ["train.py", "--note", "two words", '$HOME `x` "y"', ""]),
-            Order(str(elsewhere), [str(plain / "train.py")]),
-            Order(str(home / "laid"), ["scripts/train.py"], path=[str(source.parent)]),
-            Order(str(module.parent / "cwd"), ["-m", "inner.train"], path=[str(module.parent)]),
-            Order(str(notebook), ["-c", TYPE]),
+            Order(str(dirty), ["train.py", "--note", "two words", '$HOME `x` "y"', ""], variables=THREADS),
+            Order(str(elsewhere), [str(laid / "train.py")], path=[str(laid / "src")]),
+            Order(str(folder), ["-m", "inner.train", "x.npy"], path=[str(module.parent)]),
+            Order(str(notebook), ["-c", TYPE], path=[str(notebook)]),
         ]
     )
     git(dirty, "commit", "--all", "--quiet", "--message", "second")
     (dirty / "extra.py").unlink()
     (dirty / "train.py").write_text("raise SystemExit('the repository went on')\n")
-    (with_data / "x.npy").rename(home / "moved.npy")
-    (with_data / "more").rename(home / "elsewhere" / "more")
-    shutil.rmtree(plain)
-    shutil.rmtree(home / "laid" / "src")
-    shutil.rmtree(home / "laid" / "scripts")
+    shutil.rmtree(laid)
+    (folder / "x.npy").rename(home / "moved.npy")
+    (folder / "more").rename(home / "more")
     (notebook / "helper.py").unlink()
     return home
 
@@ -118,7 +121,11 @@ def repeated(home: Path, run: Path, **options):
     return done, lines
 
 
-def test_a_dirty_tree_with_an_untracked_module_and_arguments_with_spaces(home):
+def test_a_dirty_tree_with_an_untracked_module_and_arguments_with_spaces(home, monkeypatch):
+    """What was set is set again, whatever is set here."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    original = Run.open(home / "dirty/runs/a_models")
     done, lines = repeated(home, Path("dirty/runs/a_models"))
     source = done.record.source
     assert (source.origin, source.patch_applied, source.copied_count, source.replaced_count) == (
@@ -131,25 +138,30 @@ def test_a_dirty_tree_with_an_untracked_module_and_arguments_with_spaces(home):
     assert lines[lines.index(f"command, in {done.record.working_directory}:") + 1].endswith(
         "train.py --note 'two words' '$HOME `x` \"y\"' ''"
     )
-    git_record = done.repetition.read(layout.GIT).repository
-    assert git_record.commit == Run.open(home / "dirty/runs/a_models").read(layout.GIT).repository.commit
+    commits = [run.read(layout.GIT).repository.commit for run in (original, done.repetition)]
+    assert commits[0] == commits[1]
     assert done.repetition.read(layout.RUN).redirected_from == "runs"
+    assert {f"set: {name}={value}" for name, value in THREADS.items()} <= set(lines)
+    assert done.record.pinned["TF_ENABLE_ONEDNN_OPTS"] is None
+    set_then, set_now = (
+        run.read(layout.TRAIN_CONFIG).phases[0].determinism.environment for run in (original, done.repetition)
+    )
+    assert set_then == set_now
+    assert done.record.verdict.causes == ()
 
 
-def test_a_script_outside_of_any_repository_started_from_elsewhere(home):
+def test_a_script_and_a_package_in_src_layout_outside_of_any_repository_started_from_elsewhere(home):
     done, _ = repeated(home, Path("elsewhere/runs/a_models"))
     assert done.record.source.origin == "copies"
     assert Path(done.record.command[1]).name == "train.py"
 
 
-def test_a_package_in_src_layout(home):
-    repeated(home, Path("laid/runs/a_models"))
-
-
-def test_a_module_started_by_its_name(home):
-    done, _ = repeated(home, Path("module/cwd/runs/a_models"))
-    assert done.record.command[1:] == ("-m", "inner.train")
+def test_a_module_started_by_its_name_finds_data_that_has_moved(home):
+    data = {"samples": home / "moved.npy", "more/offset.npy": home / "more" / "offset.npy"}
+    done, _ = repeated(home, Path("module/cwd/runs/a_models"), data=data)
+    assert done.record.command[1:] == ("-m", "inner.train", str(home / "moved.npy"))
     assert done.record.source.origin == "repository"
+    assert done.record.data_paths == {"x.npy": str(home / "moved.npy"), "more/offset.npy": str(data["more/offset.npy"])}
 
 
 def test_a_notebook(home):
@@ -173,19 +185,18 @@ def test_an_unmodified_script_is_archived_and_reproduces(home):
     assert done.repetition.name == "plain_line"
 
 
-def test_data_that_has_moved_is_found_where_it_is_said_to_be(home):
-    data = {"samples": home / "moved.npy", "more/offset.npy": home / "elsewhere" / "more" / "offset.npy"}
-    done, _ = repeated(home, Path("with_data/runs/a_models"), data=data)
-    assert done.record.command[1:] == ("train.py", str(home / "moved.npy"))
-    assert done.record.data_paths == {"x.npy": str(home / "moved.npy"), "more/offset.npy": str(data["more/offset.npy"])}
-
-
 def test_other_data_diverge_and_are_the_first_cause(home):
     changed = np.load(home / "moved.npy")
     changed[3, 3] += 1
     np.save(home / "changed.npy", changed)
-    words = ["--data", f"samples={home / 'changed.npy'}", "--data", f"more={home / 'elsewhere' / 'more'}"]
-    command = [str(Path(sys.executable).parent / "archiver"), "reproduce", "with_data/runs/a_models", "--trust", *words]
+    words = ["--data", f"samples={home / 'changed.npy'}", "--data", f"more={home / 'more'}"]
+    command = [
+        str(Path(sys.executable).parent / "archiver"),
+        "reproduce",
+        "module/cwd/runs/a_models",
+        "--trust",
+        *words,
+    ]
     result = subprocess.run(command, cwd=home, env=quiet(), capture_output=True, text=True, check=False)
     assert result.returncode == 1, result.stderr[-2000:]
     assert "\nDIVERGED: " in result.stdout
@@ -197,6 +208,6 @@ def test_other_data_diverge_and_are_the_first_cause(home):
 
 def test_missing_data_are_named(home):
     with pytest.raises(CannotReproduceError, match=r"the program ended with 1 .*--data NAME=PATH"):
-        again(home / "with_data/runs/a_models", home / "again" / "missing")
+        again(home / "module/cwd/runs/a_models", home / "again" / "missing")
     with pytest.raises(ArgumentError, match="where there is nothing"):
-        again(home / "with_data/runs/a_models", home / "again" / "nothing", data={"samples": home / "nothing.npy"})
+        again(home / "module/cwd/runs/a_models", home / "again" / "nothing", data={"samples": home / "nothing.npy"})
