@@ -112,3 +112,8 @@ def value_text(value: Any, limit: int = MAXIMAL_TEXT_LENGTH, digits: int = 6) ->
 def canonical(value: Any) -> str:
     """Plain JSON as one text: NaN equals itself there, and true is not 1."""
     return json.dumps(value, sort_keys=True, default=str)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
