@@ -35,7 +35,8 @@ def causes_in_origin(before: Results, after: Results) -> Found:
         went_on = f" (went on from {told})" if any(parents) else ""
         why = f"training began with other weights: the reason lies before the first step{went_on}"
         where = "results#/initial_weights_digest"
-        yield Cause("origin", "initial weights", digests[0], digests[1], Rank.ORIGIN, why, where)
+        rank = Rank.PARENT if any(parents) else Rank.ORIGIN
+        yield Cause("origin", "initial weights", digests[0], digests[1], rank, why, where)
 
 
 _SUBJECTS: tuple[tuple[RecordFile[Any], Callable[[Any, Any], Found]], ...] = (

@@ -31,8 +31,9 @@ class Rank(IntEnum):
     """What usually follows from the configuration or the data, such as the number of steps."""
     CODE = 40
     COMMAND = 42
+    PARENT = 43
+    RANDOM_STATE = 44
     ORIGIN = 45
-    RANDOM_STATE = 47
     NUMERIC_PACKAGE = 50
     SETTING = 60
     VARIABLE = 62
