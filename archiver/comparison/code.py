@@ -11,6 +11,7 @@ from typing import Literal
 
 from archiver import layout
 from archiver.archive.run import Run
+from archiver.archive.summary import counted
 from archiver.comparison.differences import Cause, Found, Gap, Rank
 from archiver.comparison.facts import Topic, differing, fact, known, short
 from archiver.errors import ArchiverError
@@ -255,7 +256,7 @@ def _cause(part: SourceFilePart, pair: Pair, difference: FileDifference) -> Caus
 def _count(difference: FileDifference) -> str:
     if difference.added_lines is None:
         return difference.note
-    return f"{difference.added_lines} lines added, {difference.removed_lines} removed"
+    return f"{counted(difference.added_lines, 'line')} added, {difference.removed_lines} removed"
 
 
 def causes_in_git(before: GitRecord, after: GitRecord) -> Found:

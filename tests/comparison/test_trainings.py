@@ -56,7 +56,7 @@ def test_the_same_again_is_identical(root, first):
         ({"epochs": 3}, "epochs", "same"),
         ({"tweak": 0.5}, "train data", "same"),
         ({"units": 9}, "layer 1.units", "other"),
-        ({"draws": 1}, "initial weights", "other"),
+        ({"draws": 1}, "states of the random generators", "other"),
     ],
     ids=lambda value: str(value),
 )
