@@ -26,13 +26,15 @@ def test_every_name_of_the_context_is_documented_and_no_other(tmp_path):
 
 
 def test_every_filter_is_documented_and_no_other():
-    from archiver.report.readme import _environment
+    from archiver.report.readme import template_environment
 
     _, _, section = PAGE.read_text(encoding="utf-8").partition("## Filters")
     documented = re.findall(r"^\| `(\w+)(?:\(.*?\))?` \|", section.partition("\n## ")[0], re.MULTILINE)
     from jinja2 import Environment
 
-    ours = {name for name, value in _environment(None).filters.items() if Environment().filters.get(name) is not value}
+    ours = {
+        name for name, value in template_environment().filters.items() if Environment().filters.get(name) is not value
+    }
     assert set(documented) == ours
 
 
