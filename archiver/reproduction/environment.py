@@ -39,6 +39,7 @@ _LIST_PACKAGES = "from archiver.collect.packages import collect_packages; print(
 
 Say = Callable[[str], None]
 Kind = Literal["current", "rebuild"]
+Installer = Literal["uv", "pip"]
 
 
 @dataclass(frozen=True)
@@ -208,36 +209,51 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
 
 
-def _make(folder: Path, base: str, requirements: Requirements, say: Say) -> Literal["uv", "pip"]:
+def _make(folder: Path, base: str, requirements: Requirements, say: Say) -> Installer:
     """The environment, complete when its marker is there."""
     marker = folder / _MARKER
     if marker.is_file():
         say(f"environment: {folder} (made before)")
         return "uv" if json.loads(marker.read_bytes()).get("installer") == "uv" else "pip"
-    files.remove(folder)
-    uv = shutil.which("uv")
-    say(f"environment: installing {len(requirements.lines)} packages into {folder} with {'uv' if uv else 'pip'}")
     list_of_all = folder.with_name(f"{folder.name}.txt")
     files.write_text(list_of_all, requirements.text)
-    python = str(folder / "bin" / "python")
-    for command in _with_uv(uv, base, python) if uv else _with_pip(base, python):
-        _run([*command, "--requirement", str(list_of_all)] if "install" in command else [*command, str(folder)])
-    files.write_text(marker, json.dumps({"installer": "uv" if uv else "pip", "packages": list(requirements.lines)}))
-    return "uv" if uv else "pip"
+    count = len(requirements.lines)
+    uv, python = shutil.which("uv"), str(folder / "bin" / "python")
+    installer: Installer = "uv" if uv else "pip"
+    say(f"environment: installing {count} packages into {folder} with {installer}")
+    try:
+        _install(folder, _with_uv(uv, base, python) if uv else _with_pip(base, python), list_of_all)
+    except CannotReproduceError as error:
+        if installer == "pip":
+            raise
+        # pip may have been told of other indexes, which uv does not ask.
+        say(f"{' '.join(str(error).split())[:300]}; trying pip")
+        installer = "pip"
+        _install(folder, _with_pip(base, python), list_of_all)
+    files.write_text(marker, json.dumps({"installer": installer, "packages": list(requirements.lines)}))
+    return installer
 
 
-def _with_uv(uv: str, base: str, python: str) -> list[list[str]]:
+def _install(folder: Path, commands: tuple[list[str], list[str]], list_of_all: Path) -> None:
+    """Make the environment anew, and install what is listed."""
+    files.remove(folder)
+    making, installing = commands
+    _run([*making, str(folder)])
+    _run([*installing, "--requirement", str(list_of_all)])
+
+
+def _with_uv(uv: str, base: str, python: str) -> tuple[list[str], list[str]]:
     making = [uv, "venv", "--quiet", "--python", base]
-    return [making, [uv, "pip", "install", "--quiet", "--no-deps", "--python", python]]
+    return making, [uv, "pip", "install", "--quiet", "--no-deps", "--python", python]
 
 
-def _with_pip(base: str, python: str) -> list[list[str]]:
+def _with_pip(base: str, python: str) -> tuple[list[str], list[str]]:
     """With the pip of this environment where it has one, which saves installing another."""
     options = ["install", "--quiet", "--no-deps", "--no-compile", "--disable-pip-version-check"]
     if importlib.util.find_spec("pip") is None:
-        return [[base, "-m", "venv"], [python, "-m", "pip", *options]]
+        return [base, "-m", "venv"], [python, "-m", "pip", *options]
     ours = [sys.executable, "-m", "pip", "--python", python]
-    return [[base, "-m", "venv", "--without-pip"], [*ours, *options]]
+    return [base, "-m", "venv", "--without-pip"], [*ours, *options]
 
 
 def _run(command: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -89,7 +90,7 @@ def reproduce(
         prepared.announce(say)
         is_own = require_consent(run, ask, trust=options.trust)
         environment = prepared.environment(say)
-        exit_code = prepared.run(environment, options.store)
+        exit_code = prepared.run(options.store)
         repetition = _found(run, options.store, exit_code)
         judged = verdict(run, repetition)
     record = prepared.record(seal_id, environment, exit_code, judged)
@@ -164,9 +165,8 @@ class _Prepared:
             self._warn(say)
         return made
 
-    def run(self, environment: Environment, store: Path) -> int:
+    def run(self, store: Path) -> int:
         """Run the program."""
-        assert self.command.words[0] == environment.python or Path(self.command.words[0]).exists()
         files.claim_folder(store)
         ourselves = environments.link_ourselves(self.work)
         return run_program(self.command, variables(self.command, self.pinned, store, ourselves, self.work))
@@ -202,7 +202,7 @@ def _prepare(recipe: Recipe, options: Options, work: Path) -> _Prepared:
         environments.planned(recipe) if options.environment == "rebuild" else environments.current(recipe)
     )
     command = command_of(recipe, tree, work, plan.python, options.data)
-    notes = [*_cells_left_out(recipe, tree), *link_data(recipe, tree, command, work)]
+    notes = [*_cells_left_out(recipe, tree), *link_data(recipe, tree, command, work), *_of_options(command)]
     if notes:
         tree.part = tree.part.model_copy(update={"notes": (*tree.part.notes, *notes)})
     version = plan.version if isinstance(plan, Plan) else plan.part.python_version
@@ -211,6 +211,12 @@ def _prepare(recipe: Recipe, options: Options, work: Path) -> _Prepared:
     return _Prepared(
         recipe, work, tree, command, plan, pinned, why_not_equal(recipe, packages), machine_differences(recipe, version)
     )
+
+
+def _of_options(command: Command) -> list[str]:
+    """Options of Python itself that keep it from finding what is in its place."""
+    ignoring = [word for word in command.words[1:2] if re.fullmatch(r"-[a-zA-Z]*[EI][a-zA-Z]*", word)]
+    return [f"Python's option {word} makes it ignore PYTHONPATH, and so the rebuilt modules" for word in ignoring]
 
 
 def _cells_left_out(recipe: Recipe, tree: SourceTree) -> list[str]:
