@@ -35,8 +35,9 @@ def verdict_rows(run: Run) -> list[tuple[str, str]]:
 def reproducibility_rows(run: Run) -> list[tuple[str, str]]:
     """`(what, text)`: in how many respects nothing is in the way of a repetition, and what is in the others."""
     rows = checklist(read_records(run))
-    found = [f"{row.what}: {plain_text(each.text)} ({plain_text(each.remedy)})" for row in rows for each in row.found]
-    return [("reproducibility", f"nothing known in the way in {score(rows)} respects"), *(("", text) for text in found)]
+    found = [f"{plain_text(each.text)} ({plain_text(each.remedy)})" for row in rows for each in row.found]
+    told = f"nothing known in the way in {score(rows)} respects"
+    return [("reproducibility", "; ".join([told, *found]))]
 
 
 def plain_text(markdown: str) -> str:

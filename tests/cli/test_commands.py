@@ -40,7 +40,7 @@ def test_show_fits_one_screen_and_says_what_a_reader_asks(tmp_path):
     run = tiny_run(tmp_path, tested=True)
     result = archiver("show", run.path, cwd=tmp_path)
     assert result.returncode == 0
-    assert len(result.stdout.splitlines()) <= 25
+    assert len(result.stdout.splitlines()) <= 30
     facts = ("test", "data", "model", "machine", "generalisation", "304.0 MiB of 8.0 GiB")
     for fact in (run.name, "complete (epochs), sealed", run.seal_id, *facts):
         assert fact in result.stdout, fact
