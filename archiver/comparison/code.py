@@ -236,7 +236,10 @@ def causes_in_code(before: Run, after: Run, code: list[FileDifference] | None = 
     records = _read(before), _read(after)
     if records[0] is not None and records[1] is not None:
         known_paths = {each.path: each for each in code if each.role != "patch"} if code is not None else {}
-        for pair in _changed(*records)[:MAXIMAL_FILES]:  # type: ignore[arg-type]
+        changed = _changed(*records)  # type: ignore[arg-type]
+        if len(changed) > MAXIMAL_FILES:
+            yield Gap("both", "source", f"{len(changed)} files differ; the first {MAXIMAL_FILES} are compared")
+        for pair in changed[:MAXIMAL_FILES]:
             part = pair[1] or pair[0]
             assert part is not None
             told = known_paths.get(part.original_path)
