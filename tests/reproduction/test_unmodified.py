@@ -88,6 +88,7 @@ def test_every_fit_is_archived_once(tmp_path):
     assert sorted(path.name for path in (tmp_path / "archives").iterdir()) == [
         "script_one_models",
         "script_three_models",
+        "script_two_models",
     ]
     assert [path.name for path in (tmp_path / "own").iterdir()] == ["own_models"]
     history = archiver.Run.open(tmp_path / "archives" / "script_one_models").read(layout.HISTORY)
