@@ -36,6 +36,15 @@ def test_use_md_runs_from_top_to_bottom(tmp_path):
     ]  # fmt: skip
 
 
+def test_compare_md_runs_and_prints_what_it_says(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "compare.md", "python")
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    printed = result.stdout.splitlines()
+    assert printed[:4] == ["diverged", "optimizer.learning_rate: 0.1, now 0.2", "0", "1"]
+    assert printed[-1] == "identical False"
+
+
 def test_data_md_runs_from_top_to_bottom(tmp_path):
     code = blocks(ROOT / "docs" / "data.md", "python")
     assert len(code) >= 7

@@ -42,6 +42,18 @@ def build_history(contents: JournalContents, fallback: RunStatus = "interrupted"
     return History(phases=tuple(_phase_history(phase, fallback) for phase in gather_phases(contents)))
 
 
+def history_so_far(run: Run) -> History:
+    """The record of a sealed run; what the journal tells of one that is not sealed, or has no such record.
+
+    Raises:
+        ArchiverError: what is there cannot be read.
+        OSError: the journal is not there, or not permitted.
+    """
+    if run.seal_id is not None and run.has(layout.HISTORY):
+        return run.read(layout.HISTORY)
+    return build_history(run.journal.read())
+
+
 def _phase_history(phase: Phase, fallback: RunStatus) -> PhaseHistory:
     epochs = [event.details for event in phase.epochs]
     logs = [epoch.get("metrics", {}) for epoch in epochs]

@@ -12,7 +12,7 @@ from archiver import layout
 from archiver.archive.run import Run
 from archiver.comparison.code import FileDifference, causes_in_code, causes_in_git, gaps_in_code
 from archiver.comparison.data_causes import causes_in_data, causes_in_preprocessing
-from archiver.comparison.differences import Cause, Found, Gap, Place, Rank
+from archiver.comparison.differences import Cause, Found, Gap, Place, Rank, first_line
 from archiver.comparison.facts import known, short
 from archiver.comparison.model_causes import causes_in_model
 from archiver.comparison.package_causes import causes_in_packages
@@ -35,7 +35,8 @@ def causes_in_origin(before: Results, after: Results) -> Found:
         went_on = f" (went on from {told})" if any(parents) else ""
         why = f"training began with other weights: the reason lies before the first step{went_on}"
         where = "results#/initial_weights_digest"
-        yield Cause("origin", "initial weights", digests[0], digests[1], Rank.ORIGIN, why, where)
+        rank = Rank.PARENT if any(parents) else Rank.ORIGIN
+        yield Cause("origin", "initial weights", digests[0], digests[1], rank, why, where)
 
 
 _SUBJECTS: tuple[tuple[RecordFile[Any], Callable[[Any, Any], Found]], ...] = (
@@ -99,7 +100,7 @@ def _read(run: Run, side: Place, file: RecordFile[Any], gaps: list[Gap]) -> Any:
     try:
         record = run.read_if_there(file)
     except ArchiverError as error:
-        gaps.append(Gap(side, path, str(error).splitlines()[0]))
+        gaps.append(Gap(side, path, first_line(error)))
         return None
     if record is None:
         gaps.append(Gap(side, path, f"there is no {file.description}"))

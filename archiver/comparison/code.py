@@ -11,6 +11,7 @@ from typing import Literal
 
 from archiver import layout
 from archiver.archive.run import Run
+from archiver.archive.summary import counted
 from archiver.comparison.differences import Cause, Found, Gap, Rank
 from archiver.comparison.facts import Topic, differing, fact, known, short
 from archiver.errors import ArchiverError
@@ -235,7 +236,10 @@ def causes_in_code(before: Run, after: Run, code: list[FileDifference] | None = 
     records = _read(before), _read(after)
     if records[0] is not None and records[1] is not None:
         known_paths = {each.path: each for each in code if each.role != "patch"} if code is not None else {}
-        for pair in _changed(*records)[:MAXIMAL_FILES]:  # type: ignore[arg-type]
+        changed = _changed(*records)  # type: ignore[arg-type]
+        if len(changed) > MAXIMAL_FILES:
+            yield Gap("both", "source", f"{len(changed)} files differ; the first {MAXIMAL_FILES} are compared")
+        for pair in changed[:MAXIMAL_FILES]:
             part = pair[1] or pair[0]
             assert part is not None
             told = known_paths.get(part.original_path)
@@ -255,7 +259,7 @@ def _cause(part: SourceFilePart, pair: Pair, difference: FileDifference) -> Caus
 def _count(difference: FileDifference) -> str:
     if difference.added_lines is None:
         return difference.note
-    return f"{difference.added_lines} lines added, {difference.removed_lines} removed"
+    return f"{counted(difference.added_lines, 'line')} added, {difference.removed_lines} removed"
 
 
 def causes_in_git(before: GitRecord, after: GitRecord) -> Found:

@@ -10,11 +10,12 @@ from enum import Enum
 from typing import Any
 
 from archiver import layout
+from archiver.archive.outcome import history_so_far
 from archiver.archive.run import Run
 from archiver.comparison.causes import inputs_compared
 from archiver.comparison.code import FileDifference, differences_in_code
 from archiver.comparison.curves import Tolerances, epochs_of, lacking_metrics, metrics_between
-from archiver.comparison.differences import Cause, Gap, Place
+from archiver.comparison.differences import Cause, Gap, Place, first_line
 from archiver.comparison.evaluations import TestDifference, test_between
 from archiver.comparison.facts import known
 from archiver.comparison.steps import first_step
@@ -136,7 +137,7 @@ def effects_between(runs: tuple[Run, Run], *, tensors: bool = True) -> tuple[Eff
         tensors: whether to read the weights that differ.
     """
     gaps: list[Gap] = []
-    histories: Any = _both(runs, layout.HISTORY, gaps)
+    histories: Any = tuple(_history(side, run, gaps) for side, run in _sides(runs))
     results: Any = _both(runs, layout.RESULTS, gaps)
     metrics = metrics_between(*histories) if None not in histories else []
     gaps += lacking_metrics(*histories) if None not in histories else []
@@ -161,16 +162,35 @@ def _outcome(run: Run) -> str:
     return _status(run, lambda each: f"{each.status} ({each.stop_reason})" if each.stop_reason else each.status)
 
 
+def _sides(runs: tuple[Run, Run]) -> tuple[tuple[Place, Run], tuple[Place, Run]]:
+    return ("before", runs[0]), ("after", runs[1])
+
+
+def _history(side: Place, run: Run, gaps: list[Gap]) -> History | None:
+    """That of a run that has not ended comes from its journal."""
+    path = layout.HISTORY.path(run.name)
+    try:
+        history = history_so_far(run)
+    except (ArchiverError, OSError) as error:
+        gaps.append(Gap(side, path, first_line(error)))
+        return None
+    if not history.phases:
+        gaps.append(Gap(side, path, "there is none, and the journal tells of no training"))
+        return None
+    if not run.has(layout.HISTORY):
+        gaps.append(Gap(side, path, "there is none: metrics are those of the journal"))
+    return history
+
+
 def _both(runs: tuple[Run, Run], file: Any, gaps: list[Gap]) -> tuple[Any, Any]:
-    sides: tuple[tuple[Place, Run], ...] = (("before", runs[0]), ("after", runs[1]))
     found = []
-    for side, run in sides:
+    for side, run in _sides(runs):
         record = None
         try:
             record = run.read_if_there(file)
             reason = f"there is no {file.description}"
         except ArchiverError as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
         if record is None:
             gaps.append(Gap(side, file.path(run.name), reason))
         found.append(record)

@@ -31,8 +31,9 @@ class Rank(IntEnum):
     """What usually follows from the configuration or the data, such as the number of steps."""
     CODE = 40
     COMMAND = 42
+    PARENT = 43
+    RANDOM_STATE = 44
     ORIGIN = 45
-    RANDOM_STATE = 47
     NUMERIC_PACKAGE = 50
     SETTING = 60
     VARIABLE = 62
@@ -112,3 +113,8 @@ def value_text(value: Any, limit: int = MAXIMAL_TEXT_LENGTH, digits: int = 6) ->
 def canonical(value: Any) -> str:
     """Plain JSON as one text: NaN equals itself there, and true is not 1."""
     return json.dumps(value, sort_keys=True, default=str)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

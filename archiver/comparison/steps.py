@@ -18,6 +18,8 @@ from archiver.storage.reading import open_below
 MAXIMAL_BYTES = 128 << 20
 """A trace of a million steps has about half of it."""
 MAXIMAL_LINE_BYTES = 4096
+MAXIMAL_EPOCH_ROWS = 1 << 18
+"""Of an epoch; archiver writes a sixteenth of them."""
 COLUMNS = ("phase", "epoch", "step", "running_mean_loss")
 
 Row = tuple[EpochKey, int, str]
@@ -67,7 +69,7 @@ def _epochs(file: io.BufferedReader) -> Iterator[tuple[EpochKey, dict[int, str]]
     """The steps of each epoch; one that was done again after a kill stands there twice."""
     try:
         for key, rows in itertools.groupby(_rows(file), key=lambda row: row[0]):
-            yield key, {step: text for _, step, text in rows}
+            yield key, {step: text for _, step, text in itertools.islice(rows, MAXIMAL_EPOCH_ROWS)}
     except (ValueError, IndexError, csv.Error):
         return
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from archiver import layout
 from archiver.archive.run import Run
-from archiver.comparison.differences import Gap, Place
+from archiver.comparison.differences import Gap, Place, first_line
 from archiver.comparison.distances import Distance, distance_between, reader_of, together
 from archiver.errors import ArchiverError
 from archiver.records.model import MeasuredVariable, WeightsTable
@@ -82,7 +82,7 @@ def weights_tables(before: Run, after: Run, gaps: list[Gap]) -> tuple[WeightsTab
         try:
             table = run.read_if_there(layout.WEIGHTS)
         except ArchiverError as error:
-            gaps.append(Gap(side, "weights", str(error).splitlines()[0]))
+            gaps.append(Gap(side, "weights", first_line(error)))
             continue
         if table is None:
             gaps.append(Gap(side, "weights", "there is no table of the weights: no model was saved"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from archiver import layout
-from archiver.archive.outcome import build_history
+from archiver.archive.outcome import history_so_far
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.records.training import History
@@ -28,8 +27,6 @@ def read_metrics(run: Run) -> Metrics:
 
 def _history(run: Run) -> History | None:
     try:
-        if run.seal_id is not None and run.has(layout.HISTORY):
-            return run.read(layout.HISTORY)
-        return build_history(run.journal.read())
+        return history_so_far(run)
     except (ArchiverError, OSError):
         return None

@@ -200,7 +200,7 @@ class SplitPart(Part):
     pipeline: PipelinePart | Unavailable | None = None
     """Of tf.data."""
     loader: LoaderPart | Unavailable | None = None
-    """Of a PyDataset or a generator."""
+    """Of a PyDataset or a generator; of `archiver.data.array_batches`, what it was made with."""
     batches: BatchesPart | Unavailable | None = None
     """What passed on its way to the model; None for arrays, which are known in full."""
     groups: dict[str, GroupsPart] | None = None

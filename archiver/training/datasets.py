@@ -14,7 +14,7 @@ from archiver.collect.samples import MAXIMAL_SAMPLES
 from archiver.collect.splits import DescribedSplit, describe_arrays, unread_array
 from archiver.collect.window_splits import describe_windows
 from archiver.records.base import Unavailable
-from archiver.records.dataset import DataKind, SplitPart
+from archiver.records.dataset import DataKind, LoaderPart, SplitPart
 from archiver.storage.jsonable import qualified_name
 from archiver.training.pipelines import (
     describe_generator,
@@ -102,8 +102,16 @@ def describe_split(
         described = describe_arrays(
             kind, qualified_name(type(x)), data, batch_size=size, maximal_samples=maximal_samples
         )
-        return DescribedSplit(described.part, described.samples, marks)
+        part = described.part if source is None else described.part.model_copy(update={"loader": _made_with(source)})
+        return DescribedSplit(part, described.samples, marks)
     return DescribedSplit(_describe_program(kind, x), _BY_ITERATING, marks)
+
+
+def _made_with(source: ArraySource) -> LoaderPart:
+    """What decides the order of the samples of `archiver.data.array_batches`."""
+    return LoaderPart(
+        attributes={"seed": source.seed, "shuffle": source.shuffle, "drop_remainder": source.drop_remainder}
+    )
 
 
 def _repetition(part: SplitPart, name: str, kind: DataKind, x: Any, batch_size: int | None) -> SplitPart:

@@ -290,7 +290,7 @@ def test_a_source_line_is_a_cause_with_its_diff(pair):
     change_source(after, "import keras\n\nprint('another line')\n", original_path="other_name.py")
     found = compare(before, after)
     assert [(each.kind, each.subject) for each in found.causes] == [("code", "source other_name.py")]
-    assert found.causes[0].why == "1 lines added, 1 removed"
+    assert found.causes[0].why == "1 line added, 1 removed"
     (part,) = found.code
     assert part.diff[:2] == ("--- train.py", "+++ other_name.py")
     assert "-print('made up by archiver.testing')" in part.diff

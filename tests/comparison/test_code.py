@@ -95,3 +95,21 @@ def test_hostile_files_take_bounded_time():
     long = diff(["x" * 10_000_000], ["y" * 10_000_000])
     assert max(map(len, long.diff)) <= code.MAXIMAL_LINE_LENGTH
     assert time.monotonic() - began < 20
+
+
+def test_more_files_than_are_compared(monkeypatch, pair):
+    from archiver import compare, layout
+    from tests.archive.resealing import edit_json
+
+    before, after = pair
+    parts = [
+        {"path": f"environment/source/m{place}.py", "original_path": f"m{place}.py", "role": "module", "module": None,
+         "size_bytes": 1, "sha256": "0" * 64}
+        for place in range(4)
+    ]  # fmt: skip
+    edit_json(after.path_of(layout.SOURCE), lambda d: d["files"].extend(parts))
+    monkeypatch.setattr(code, "MAXIMAL_FILES", 2)
+    found = compare(before, after)
+    assert len(found.code) == len(found.causes) == 2
+    assert found.gaps[0].reason == "4 files differ; the first 2 are compared"
+    assert all("No such file" in part.note for part in found.code)

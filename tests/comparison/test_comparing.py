@@ -326,3 +326,13 @@ def test_wrong_arguments(twins, tmp_path):
     for tolerance in (-1.0, math.nan, math.inf):
         with pytest.raises(ArgumentError, match="Received a tolerance relative"):
             compare(*twins, tolerances=Tolerances(relative=tolerance))
+
+
+def test_runs_that_have_not_ended_are_compared_by_their_journals(tmp_path):
+    one = tiny_run(tmp_path, "one", sealed=False, status="running")
+    two = tiny_run(tmp_path, "two", epochs=3, sealed=False, status="interrupted")
+    found = compare(one, two)
+    assert found.effects.epoch_counts == (2, 3)
+    assert found.verdict.outcome == "diverged"
+    assert found.effects.metrics[0].after == (1.0, 1.125, 1.25)
+    assert any("those of the journal" in gap.reason for gap in found.verdict.not_compared)

@@ -33,7 +33,9 @@ def test_every_filter_is_documented_and_no_other():
     from jinja2 import Environment
 
     ours = {
-        name for name, value in template_environment().filters.items() if Environment().filters.get(name) is not value
+        name
+        for name, value in template_environment(None).filters.items()
+        if Environment().filters.get(name) is not value
     }
     assert set(documented) == ours
 

@@ -61,7 +61,7 @@ def test_every_text_of_the_page_has_contrast(theme):
     colours = themes()[theme]
     grounds = [colours.pop(name) for name in ("background", "surface")]
     colours.pop("line")
-    assert len(colours) == 7
+    assert len(colours) == 8
     for (name, text), ground in itertools.product(colours.items(), grounds):
         assert contrast(colour(text), colour(ground)) >= LEAST_CONTRAST, (name, ground)
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from archiver.report.context import _derived, _files, read_records
 from archiver.report.inventory import InventoryLine
 from archiver.report.page import render_page
-from archiver.report.readme import _environment, fill_inventory
+from archiver.report.readme import fill_inventory, template_environment
 from archiver.testing import tiny_run
 from tests.report.github import FRONT_MATTER, TAGS, Page, github_html
 from tests.report.hostile import HOSTILE
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
 def test_records_with_hostile_texts_everywhere(run, text):
     records = {kind: poisoned(record, text) for kind, record in read_records(run).items()}
     records["run"] = records["run"].model_copy(update={"tags": (text, text), "notes": {"license": text, text: text}})
-    template = _environment(None).get_template("README.md.j2")
+    template = template_environment(None).get_template("README.md.j2")
     markdown = template.render(records | _files(run) | _derived(run, records))
 
     filled = fill_inventory(markdown, [InventoryLine("a/b.json", 1, "0" * 32, "what it is")])

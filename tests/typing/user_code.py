@@ -14,6 +14,11 @@ assert_type(history.phases[0].metrics["loss"], tuple[float | None, ...])
 report = archiver.verify(run.path, algorithm="sha256", deep=True)
 assert_type(report.is_whole, bool)
 archiver.verify(run.path, algorithm="crc32")  # type: ignore[arg-type]
+comparison = archiver.compare(run, "runs/b_models")
+assert_type(comparison.differs, bool)
+assert_type(comparison.causes[0].why, str)
+assert_type(comparison.effects.metrics[0].before, tuple[float | None, ...])
+archiver.compare(run)  # type: ignore[call-arg]
 archive = archiver.RunArchiver("runs", name="a")
 assert_type(archive.finalize(test_data=None), archiver.Run)
 monitor = archiver.MemoryMonitor(cpu_threshold_mb=2000, gpu_threshold_mb=1500, auto_cleanup=True)
