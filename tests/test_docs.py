@@ -227,6 +227,15 @@ def test_every_command_has_help_an_example_and_a_section():
     assert documentation.count("\n## archiver ") == len(COMMANDS)
 
 
+def test_the_options_that_reproduce_md_speaks_of_exist():
+    page = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    group = LazyGroup()
+    commands = [group.get_command(None, name) for name in ("reproduce", "run")]
+    options = {text for command in commands if command for each in command.params for text in each.opts}
+    spoken_of = set(re.findall(r"`?(?<![\w-])(--[a-z]+)", page)) - {"--epochs", "--note"}
+    assert {"--environment", "--output", "--trust", "--data", "--repository", "--fetch"} <= spoken_of <= options
+
+
 def test_exit_codes_are_documented_and_different():
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}

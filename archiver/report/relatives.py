@@ -23,8 +23,18 @@ Rows = Iterator[tuple[str, str]]
 
 def relative_rows(run: Run) -> Rows:
     """`(what, text)`: versions and what changed, the runs it went on from, and those that went on from it."""
-    for what, text in (*_versions(run), *_parents(run), *_children(run)):
+    for what, text in (*_original(run), *_versions(run), *_parents(run), *_children(run)):
         yield what, printable(text)
+
+
+def _original(run: Run) -> Rows:
+    """Of a run that `archiver reproduce` made."""
+    try:
+        record = run.read_if_there(layout.REPRODUCTION)
+    except ArchiverError:
+        return
+    if record is not None:
+        yield "repeats", f"{record.original.name}: {record.verdict.judgement}, {record.verdict.summary}"
 
 
 def _versions(run: Run) -> Rows:

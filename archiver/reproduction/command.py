@@ -182,7 +182,9 @@ def link_data(recipe: Recipe, tree: SourceTree, command: Command, work: Path) ->
         if place is None and not os.path.isabs(os.path.expanduser(each.recorded)):
             place = Path(os.path.normpath(command.folder / each.recorded))
             place = place if place.is_relative_to(command.folder) else None
-        if place is not None and not os.path.lexists(place):
+        if place is not None and _leaves_by_a_link(place, work):
+            out_of_reach.append(f"{each.recorded}: a link of the source tree leads out of it, where nothing is put")
+        elif place is not None and not os.path.lexists(place):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(each.path)
         elif place is None and str(each.path) not in " ".join(command.words):
@@ -191,6 +193,10 @@ def link_data(recipe: Recipe, tree: SourceTree, command: Command, work: Path) ->
                 f"it may read {variable_of(each.name)}, which is set"
             )
     return out_of_reach
+
+
+def _leaves_by_a_link(place: Path, work: Path) -> bool:
+    return not Path(os.path.realpath(place.parent)).is_relative_to(os.path.realpath(work))
 
 
 def variable_of(name: str) -> str:

@@ -110,7 +110,7 @@ class Wrapping:
             return [*others, archive]
         archive.set_params(given.params)
         archive.set_model(model)
-        given.append(archive)
+        given.callbacks.append(archive)
         return given
 
 
