@@ -41,7 +41,7 @@ def announcement(
 
 def _of_environment(environment: Plan | RebuiltEnvironmentPart) -> Iterator[str]:
     if isinstance(environment, Plan):
-        count = len(environment.requirements.lines)
+        count = environment.requirements.count
         yield f"environment: {count} recorded packages for Python {environment.version} in {environment.folder}"
         yield from (f"  from elsewhere than an index: {line}" for line in environment.elsewhere)
         return

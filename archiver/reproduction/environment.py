@@ -12,29 +12,36 @@ import fcntl
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from archiver import layout
 from archiver._resources import resource_folder
+from archiver.archive.run import Run
 from archiver.collect.packages import normalised_name
-from archiver.errors import CannotReproduceError
+from archiver.errors import ArchiverError, CannotReproduceError
 from archiver.records.base import Json, Unavailable
 from archiver.records.environment import PackagePart, PackagesRecord
 from archiver.records.reproduction import PackageDifferencePart, RebuiltEnvironmentPart
 from archiver.reproduction.recipe import Recipe, cannot
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
+from archiver.storage.reading import read_below
 
 OURSELVES = "keras-archiver"
 _NOT_INSTALLED = frozenset((OURSELVES, "pip", "uv"))
 """What an environment brings along itself, and what runs it."""
 _MARKER = "archiver-environment.json"
+MAXIMAL_LOCK_BYTES = 16 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
 _LIST_PACKAGES = "from archiver.collect.packages import collect_packages; print(collect_packages().model_dump_json())"
 
 Say = Callable[[str], None]
@@ -56,32 +63,51 @@ class Requirements:
 
     lines: tuple[str, ...]
     obstacles: tuple[str, ...]
+    locked: tuple[str, ...] = ()
+    """Those of which the archive's lock has the hash of the file in the index; they are not among `lines`."""
 
     @property
     def text(self) -> str:
-        """As pip reads it."""
-        return "".join(f"{line}\n" for line in self.lines)
+        """All of them, as pip reads it."""
+        return "".join(f"{line}\n" for line in (*self.locked, *self.lines))
+
+    @property
+    def count(self) -> int:
+        """How many packages."""
+        return len(self.locked) + len(self.lines)
+
+    def lists(self) -> list[tuple[str, ...]]:
+        """What is installed by one call each: where one requirement has a hash, pip wants one of each."""
+        return [lines for lines in (self.locked, self.lines) if lines]
 
     def digest(self, python_version: str) -> str:
         """SHA-256 of what an environment is made from."""
         return sha256_of(f"python=={python_version}\n{self.text}".encode())
 
 
-def requirements_of(packages: PackagesRecord, root: Path) -> Requirements:
+def requirements_of(packages: PackagesRecord, root: Path, hashes: Mapping[str, str] | None = None) -> Requirements:
     """The recorded packages, each at its version and from where it came.
 
     Packages that are installed from below `root` are in the source tree, which is on the path.
+
+    Args:
+        packages: as recorded.
+        root: the top of the recorded source.
+        hashes: by `name==version`, SHA-256 of the file that the lock of the archive names.
     """
-    lines, obstacles = [], []
+    lines, locked, obstacles = [], [], []
+    known_hashes = hashes or {}
     for name, part in packages.packages.items():
         if name in _NOT_INSTALLED:
             continue
         line, obstacle = _requirement(part, root)
-        if line is not None:
+        if line is not None and line in known_hashes:
+            locked.append(f"{line} --hash=sha256:{known_hashes[line]}")
+        elif line is not None:
             lines.append(line)
         if obstacle is not None:
             obstacles.append(obstacle)
-    return Requirements(tuple(sorted(lines)), tuple(obstacles))
+    return Requirements(tuple(sorted(lines)), tuple(obstacles), tuple(sorted(locked)))
 
 
 def _requirement(part: PackagePart, root: Path) -> tuple[str | None, str | None]:
@@ -99,6 +125,19 @@ def _requirement(part: PackagePart, root: Path) -> tuple[str | None, str | None]
     if any(character.isspace() or character in ";#@" for character in part.version):
         return None, f"{name} has the version {part.version!r}, which is none"
     return f"{name}=={part.version}", None
+
+
+def locked_hashes(run: Run) -> dict[str, str]:
+    """By `name==version`, the hashes in the lock that `archiver lock` wrote; none where there is no such lock."""
+    if not run.has(layout.LOCK):
+        return {}
+    try:
+        text = read_below(run.path, layout.LOCK.path(run.name), MAXIMAL_LOCK_BYTES).decode()
+        packages = tomllib.loads(text)["packages"]
+        found = {f"{each['name']}=={each['version']}": each["wheels"][0]["hashes"]["sha256"] for each in packages}
+    except (OSError, ArchiverError, ValueError, LookupError, TypeError, RecursionError):
+        return {}  # the recorded versions do without
+    return {line: digest for line, digest in found.items() if _SHA256.fullmatch(str(digest))}
 
 
 def _address(direct_url: Json) -> str | None:
@@ -166,7 +205,7 @@ def planned(recipe: Recipe) -> Plan:
     """
     if recipe.packages is None:
         raise cannot(recipe.run, ["environment/packages.json: its packages are not known"])
-    requirements = requirements_of(recipe.packages, recipe.root)
+    requirements = requirements_of(recipe.packages, recipe.root, locked_hashes(recipe.run))
     if requirements.obstacles:
         raise cannot(recipe.run, list(requirements.obstacles))
     base, version = find_python(recipe, recorded_python(recipe))

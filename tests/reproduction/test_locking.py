@@ -22,6 +22,7 @@ from archiver.archive.run import Run
 from archiver.cli.main import cli
 from archiver.errors import RunStateError
 from archiver.records.environment import PackagePart
+from archiver.reproduction.environment import locked_hashes, requirements_of
 from archiver.reproduction.locking import lock_environment
 from archiver.sealing import changing
 from archiver.testing import tiny_run
@@ -149,6 +150,34 @@ def test_pip_installs_from_the_lock_what_was_hashed(locked, index, tmp_path):
     assert done.returncode == 0, done.stderr
     names = [item["metadata"]["name"] for item in json.loads(report.read_text())["install"]]
     assert sorted(names) == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_rebuilt_environment_takes_the_files_of_the_lock_alone(locked, index, tmp_path, is_right):
+    run = locked[0]
+    found = requirements_of(run.read(layout.PACKAGES), tmp_path, locked_hashes(run))
+    wheels = {name.partition("-")[0]: digest for name, digest in index[0].items() if "2.0" not in name}
+    assert found.locked[0] == f"alpha==1.0 --hash=sha256:{wheels['alpha']}"
+    assert [line.partition(" ")[0] for line in found.locked] == ["alpha==1.0", "beta==3.1"]
+    assert found.lines == ("delta==1.0",)
+    assert found.lists() == [found.locked, found.lines]
+    listed = tmp_path / "locked.txt"
+    text = "\n".join(found.locked)
+    listed.write_text(text if is_right else text.replace(wheels["alpha"], "0" * 64))
+    with pip_asks(index[1]):
+        options = ["--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--requirement", listed]
+        command = [sys.executable, "-m", "pip", "install", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == is_right, done.stderr
+
+
+def test_a_lock_that_makes_no_sense_is_passed_over(locked, tmp_path):
+    run = Run(tmp_path, "tiny")
+    assert locked_hashes(run) == {}
+    for text in ("nothing", "packages = [1]", 'packages = [{name = "a", version = "1", wheels = []}]'):
+        run.path_of(layout.LOCK).parent.mkdir(exist_ok=True)
+        run.path_of(layout.LOCK).write_text(text)
+        assert locked_hashes(run) == {}
 
 
 def test_an_archive_that_is_not_whole_is_left_as_it_is(run, index):
