@@ -17,7 +17,7 @@ from archiver.closing import outcome
 from archiver.layout import RecordFile
 from archiver.records.base import FORMAT_VERSION, Record
 from archiver.records.manifest import FilePart, Metadata
-from archiver.repairing.bench import Bench, Candidate, of_bytes
+from archiver.repairing.workbench import Bench, Candidate, of_bytes
 from archiver.report.context import read_records
 from archiver.report.inventory import InventoryLine
 from archiver.report.report import ReportOptions, render

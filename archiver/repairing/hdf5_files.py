@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from archiver.archive.tensor_tables import RecordedTensor, TensorTable
 from archiver.errors import ArchiverError, DamagedFileError
-from archiver.repairing.bench import Candidate
 from archiver.repairing.keras_writing import Part, parts_of, write_weights
 from archiver.repairing.tensors import Pool, Source
+from archiver.repairing.workbench import Candidate
 from archiver.storage import files
 from archiver.storage.guards import length_of
 from archiver.storage.hdf5 import Hdf5Tensors

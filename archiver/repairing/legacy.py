@@ -9,10 +9,10 @@ from typing import Any
 
 from archiver.errors import ArchiverError, DamagedFileError
 from archiver.records.model import VariablePart
-from archiver.repairing.bench import Bench, Candidate
 from archiver.repairing.hdf5_files import Damaged
 from archiver.repairing.keras_writing import LegacyModel, write_legacy
 from archiver.repairing.tensors import Pool
+from archiver.repairing.workbench import Bench, Candidate
 from archiver.storage.guards import TensorEntry, reading
 from archiver.storage.hdf5_attributes import ROOT_ADDRESS, Attribute, read_attributes
 from archiver.storage.hdf5_format import Source

@@ -14,12 +14,12 @@ from archiver.archive.verifying import verify
 from archiver.closing import next_part
 from archiver.errors import ArchiverError, RunStateError, StorageError
 from archiver.repairing import documents, hdf5_files, legacy, plain, zip_files
-from archiver.repairing.bench import Bench, Candidate, entries_of, layout_manifests
 from archiver.repairing.hdf5_files import Damaged
 from archiver.repairing.outcomes import Outcome, RepairReport
 from archiver.repairing.rebuilding import rebuild, why_not
 from archiver.repairing.seals import Seals
 from archiver.repairing.tensors import Pool, model_files
+from archiver.repairing.workbench import Bench, Candidate, entries_of, layout_manifests
 from archiver.report.report import ReportOptions
 from archiver.sealing import seal, unseal
 from archiver.storage import files

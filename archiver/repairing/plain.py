@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from archiver.repairing.bench import Bench, Candidate, of_bytes
 from archiver.repairing.bits import MAXIMAL_SECONDS, flipped_back
 from archiver.repairing.seals import STRONG
+from archiver.repairing.workbench import Bench, Candidate, of_bytes
 from archiver.storage import files
 from archiver.storage.digests import ALGORITHMS, BLOCK_BYTES
 from archiver.storage.reading import open_below

@@ -12,12 +12,12 @@ from archiver import layout
 from archiver.archive.tensor_tables import RecordedTensor, TensorTable
 from archiver.errors import ArchiverError, DamagedFileError
 from archiver.repairing import legacy
-from archiver.repairing.bench import Bench
 from archiver.repairing.hdf5_files import Damaged, parts_of_source
 from archiver.repairing.keras_writing import VARIABLES, Part, write_legacy, write_weights
 from archiver.repairing.legacy import stored_dtype
 from archiver.repairing.outcomes import Outcome
 from archiver.repairing.tensors import Pool, Source
+from archiver.repairing.workbench import Bench
 from archiver.repairing.zip_files import INNER, from_file
 from archiver.storage import files
 from archiver.storage.guards import TensorEntry

@@ -10,7 +10,7 @@ from pathlib import Path
 from archiver import layout
 from archiver.archive.tensor_tables import TensorTable, tensor_tables
 from archiver.errors import ArchiverError
-from archiver.repairing.bench import Bench
+from archiver.repairing.workbench import Bench
 from archiver.storage.tensors import Tensors, open_tensors
 
 Content = Mapping[str, bytes]

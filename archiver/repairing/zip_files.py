@@ -19,10 +19,10 @@ import numpy as np
 from archiver import layout
 from archiver.archive.tensor_tables import RecordedTensor, TensorTable
 from archiver.errors import ArchiverError
-from archiver.repairing.bench import Bench, Candidate
 from archiver.repairing.hdf5_files import Damaged
 from archiver.repairing.hdf5_files import proposals as hdf5_proposals
 from archiver.repairing.tensors import Pool
+from archiver.repairing.workbench import Bench, Candidate
 from archiver.storage import files
 from archiver.storage.crc import single_byte_changes
 from archiver.storage.guards import BLOCK_BYTES
