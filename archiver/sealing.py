@@ -91,7 +91,7 @@ def seal(
     return _write_seal(run, made, crate, previous, began)
 
 
-def _written_here(run: Run) -> set[str]:
+def written_here(run: Run) -> set[str]:
     """What sealing writes, over what an earlier seal has left of it."""
     return {
         layout.README.pattern,
@@ -106,7 +106,7 @@ def _check_secrets(run: Run, journal: Journal, report: Report, *, allow: bool) -
     """Search what will be sealed; in its report, the page follows from the text, and the figures from the records."""
     figures = {path for path in regular_files(run.path) if layout.FIGURES.matches(path, run.name)}
     found = search_secrets(
-        run, leave_out=_written_here(run) | figures, texts={layout.README.pattern: report.markdown}
+        run, leave_out=written_here(run) | figures, texts={layout.README.pattern: report.markdown}
     ).findings
     contents = journal.read()
     told = [asdict(each) for each in found]
@@ -121,8 +121,8 @@ def _check_secrets(run: Run, journal: Journal, report: Report, *, allow: bool) -
 
 
 def _write_seal(run: Run, report: Report, crate: Outline | None, previous: str | None, began: float) -> str:
-    written_here = _written_here(run)
-    sizes = {path: size for path, size in regular_files(run.path).items() if path not in written_here}
+    written = written_here(run)
+    sizes = {path: size for path, size in regular_files(run.path).items() if path not in written}
     with files.explained("read the files of", run.path):
         digests = hash_files(run.path, sizes, ALGORITHMS)
     lines = [InventoryLine(path, sizes[path], digests[path]["md5"], describe(run, path)) for path in sorted(sizes)]

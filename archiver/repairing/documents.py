@@ -21,7 +21,7 @@ from archiver.repairing.workbench import Bench, Candidate, of_bytes
 from archiver.report.context import read_records
 from archiver.report.inventory import InventoryLine
 from archiver.report.report import ReportOptions, render
-from archiver.sealing import describe
+from archiver.sealing import describe, written_here
 from archiver.storage import files
 from archiver.storage.journal import JOURNAL_NAME
 
@@ -78,7 +78,7 @@ def _metadata(bench: Bench, name: str) -> Iterator[Candidate]:
 
 def _report(bench: Bench) -> dict[str, bytes]:
     """The report as sealing makes it: before the journal's last line and the manifests are there."""
-    written = {layout.README.pattern, layout.README_HTML.pattern, layout.METADATA.path(bench.run.name)}
+    written = written_here(bench.run)
     listed = [path for path in bench.seals.paths() if path not in written]
     view = Run(bench.scratch / VIEW / bench.source.path.resolve().name, bench.run.name)
     try:
