@@ -79,7 +79,7 @@ def inputs_compared(before: Run, after: Run, code: list[FileDifference] | None =
         if file is layout.SOURCE:
             _sorted_in(causes_in_code(before, after, code), causes, gaps)
     causes.sort(key=lambda cause: cause.rank)
-    return _once(causes)[:MAXIMAL_CAUSES], gaps[:MAXIMAL_GAPS]
+    return _once(causes[: 2 * MAXIMAL_CAUSES])[:MAXIMAL_CAUSES], gaps[:MAXIMAL_GAPS]
 
 
 def _once(causes: list[Cause]) -> list[Cause]:

@@ -93,7 +93,8 @@ def _below(facts: dict[str, Fact]) -> set[str]:
 def _is_below(told: Fact | None, hidden: set[str]) -> bool:
     if told is None or reason_of(told.value):
         return False
-    return any(told.pointer == place or told.pointer.startswith(f"{place}/") for place in hidden)
+    parts = told.pointer.split("/")
+    return any("/".join(parts[:length]) in hidden for length in range(2, len(parts) + 1))
 
 
 def merged(old: Iterable[str], new: Iterable[str]) -> Iterator[str]:
