@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from archiver.archive.findings import printable
@@ -33,6 +34,7 @@ def announcement(
     for moved in command.moved:
         yield f"data: {moved.recorded} is {moved.path} (also in {variable_of(moved.name)})"
     yield from (f"set: {name}={value}" for name, value in pinned.items() if value is not None)
+    yield from (f"taken away: {name}" for name, value in pinned.items() if value is None and name in os.environ)
     if command.python_path:
         yield f"modules are looked for in: {':'.join(command.python_path)}"
     yield f"command, in {command.folder}:"

@@ -140,8 +140,7 @@ def _fetch(building: _Building, recorded: RepositoryPart, commit: str) -> str | 
             continue
         try:
             _begin_repository(building)
-            fetching = Repository(building.root, ("-c", "protocol.file.allow=always"), REMOTE)
-            fetching.run("fetch", "--quiet", "--depth=1", "--", os.path.expanduser(remote.url), commit)
+            _fetch_from(building, os.path.expanduser(remote.url), commit)
             _check_out(building, commit)
         except GitRefusedError as error:
             reason = f"{remote.url}: {error}"
@@ -149,6 +148,14 @@ def _fetch(building: _Building, recorded: RepositoryPart, commit: str) -> str | 
         building.repository = remote.url
         return None
     return reason
+
+
+def _fetch_from(building: _Building, url: str, commit: str) -> None:
+    fetching = Repository(building.root, ("-c", "protocol.file.allow=always"), REMOTE)
+    try:
+        fetching.run("fetch", "--quiet", "--depth=1", "--", url, commit)
+    except GitRefusedError:  # not every server gives a commit by its name: then all branches and tags
+        fetching.run("fetch", "--quiet", "--tags", "--", url, "+refs/heads/*:refs/remotes/origin/*")
 
 
 def _check_out(building: _Building, commit: str) -> None:
