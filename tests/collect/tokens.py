@@ -53,7 +53,8 @@ def sample_tokens(seed: int) -> Iterator[tuple[str, str]]:
     yield "JSON web token without signature", web_token
     yield "npm", f"npm_{some(36)}"
     yield "npmrc", f"//registry.example.org/:_authToken=npm_{some(36)}"
-    yield "npmrc of old", "//registry.example.org/:_authToken=" + "-".join(some(n, hexadecimal) for n in (8, 4, 4, 4, 12))
+    uuid = "-".join(some(n, hexadecimal) for n in (8, 4, 4, 4, 12))
+    yield "npmrc of old", f"//registry.example.org/:_authToken={uuid}"
     yield "PyPI", f"pypi-AgEIcHlwaS5vcmc{some(80, word)}"
     yield "SendGrid", f"SG.{some(22, word)}.{some(43, word)}"
     yield "Square", f"sq0csp-{some(43, word)}"
