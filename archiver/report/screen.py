@@ -37,7 +37,7 @@ def reproducibility_rows(run: Run) -> list[tuple[str, str]]:
     rows = checklist(read_records(run))
     found = [f"{plain_text(each.text)} ({plain_text(each.remedy)})" for row in rows for each in row.found]
     told = f"nothing known in the way in {score(rows)} respects"
-    return [("reproducibility", "; ".join([told, *found]))]
+    return [("get it again", "; ".join([told, *found]))]
 
 
 def plain_text(markdown: str) -> str:
