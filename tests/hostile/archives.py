@@ -345,8 +345,8 @@ def file_that_grows_while_it_is_read(run: Run, outside: Path) -> Any:
 
 
 @hostile("unreadable", about="too deep")
-def folders_nested_ten_thousand_deep(run: Run, outside: Path) -> Any:
-    return _afterwards(lambda: _nest(run.path / "files", 10_000))
+def folders_nested_very_deep(run: Run, outside: Path) -> Any:
+    return _afterwards(lambda: _nest(run.path / "files", campaign(1_500, 10_000)))
 
 
 @hostile(told=("unknown_file",), about="and ", seconds=60, mebibytes=500)
@@ -465,9 +465,9 @@ def terminal_codes_in_fields(run: Run, outside: Path) -> None:
 
 
 @hostile("record", about="too many to list", seconds=30, mebibytes=1200)
-def record_of_a_million_keys(run: Run, outside: Path) -> None:
+def record_of_very_many_keys(run: Run, outside: Path) -> None:
     document = json.loads(record(run, layout.GIT).read_bytes())
-    document |= {f"key{index}": index for index in range(1_000_000)}
+    document |= {f"key{index}": index for index in range(campaign(100_000, 1_000_000))}
     _set(run, layout.GIT, json.dumps(document).encode())
 
 
