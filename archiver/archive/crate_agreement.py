@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from archiver import layout
+from archiver.archive.documents import require_few_values
 from archiver.archive.inspection import Inspection
 from archiver.errors import ArchiverError
 from archiver.storage.iris import path_of
@@ -38,7 +39,9 @@ def check_crate(inspection: Inspection) -> None:
 def _read(inspection: Inspection) -> list[Any] | None:
     crate = layout.CRATE.pattern
     try:
-        document = json.loads(read_below(inspection.run.path, crate, MAXIMAL_CRATE_BYTES))
+        data = read_below(inspection.run.path, crate, MAXIMAL_CRATE_BYTES)
+        require_few_values(data, crate)
+        document = json.loads(data)
     except (OSError, ArchiverError, ValueError, RecursionError) as error:
         inspection.find("record", crate, f"cannot be read as JSON: {error}")
         return None

@@ -107,11 +107,6 @@ class Journal:
             data = read_below(self.path.parent, self.path.name, MAXIMAL_JOURNAL_BYTES)
         except OSError as error:
             raise RecordError(f"{self.path}: {error.strerror or error}; expected the journal of a run") from error
-        count = count_values(data)
-        if count > MAXIMAL_JOURNAL_VALUES:
-            raise UnsafeFileError(
-                f"{self.path}: Received about {count} values. Expected at most {MAXIMAL_JOURNAL_VALUES}."
-            )
         return parse_journal(data)
 
     def mend(self) -> None:
@@ -126,7 +121,17 @@ class Journal:
 
 
 def parse_journal(data: bytes) -> JournalContents:
-    """The events of a journal's bytes."""
+    """The events of a journal's bytes.
+
+    Raises:
+        UnsafeFileError: they hold more than `MAXIMAL_JOURNAL_VALUES`.
+    """
+    # Fewer bytes cannot hold more values.
+    count = count_values(data) if len(data) > MAXIMAL_JOURNAL_VALUES else 0
+    if count > MAXIMAL_JOURNAL_VALUES:
+        raise UnsafeFileError(
+            f"{JOURNAL_NAME}: Received about {count} values. Expected at most {MAXIMAL_JOURNAL_VALUES}."
+        )
     events: list[JournalEvent] = []
     faults: list[tuple[int, str]] = []
     for number, line in enumerate(whole_lines(data), start=1):

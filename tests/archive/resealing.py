@@ -1,14 +1,17 @@
 """Changing an archive behind its own back: what hashes alone would hide."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from archiver.archive.crate_agreement import MAXIMAL_CRATE_FILES
 from archiver.archive.run import Run
 from archiver.sealing import changing
 from archiver.storage.digests import ALGORITHMS, bytes_digests
 from archiver.storage.hashing import hash_files, regular_files
+from archiver.storage.iris import iri_of
 from archiver.storage.manifests import MANIFEST_NAMES, format_manifest
 
 Edit = Callable[[Any], None]
@@ -46,12 +49,29 @@ def edit_journal(folder: Path, edit: Callable[[list[Any]], None]) -> None:
 
 
 def seal_as_it_is(folder: Path) -> None:
-    """What an attacker can do who knows the format: metadata and manifests that agree with whatever lies there now.
+    """What an attacker can do who knows the format: crate, metadata and manifests that agree with what lies there now.
 
     Journal and README stay as they are; links and the like stay out of the manifests, as md5sum would leave them.
     """
+    refresh_crate(folder)
     refresh_metadata(folder)
     rewrite_manifests(folder)
+
+
+def refresh_crate(folder: Path) -> None:
+    """Let the crate describe the files that are there, with their sizes and SHA-256; one that is broken stays so."""
+    path = folder / "ro-crate-metadata.json"
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        document = json.loads(path.read_bytes())
+        sizes = {name: size for name, size in regular_files(folder).items() if name != path.name}
+        sizes = dict(sorted(sizes.items())[:MAXIMAL_CRATE_FILES])
+        digests = hash_files(folder, sizes, ["sha256"])
+        others = [entity for entity in document["@graph"] if "File" not in (entity["@type"], *entity["@type"])]
+        document["@graph"] = others + [
+            {"@id": iri_of(name), "@type": "File", "contentSize": str(size), "sha256": digests[name]["sha256"]}
+            for name, size in sizes.items()
+        ]
+        path.write_text(json.dumps(document), encoding="utf-8")
 
 
 def refresh_metadata(folder: Path) -> None:

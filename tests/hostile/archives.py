@@ -359,7 +359,7 @@ def very_many_empty_files(run: Run, outside: Path) -> None:
 # -- journal
 
 
-@hostile("journal", about="Expected at most")
+@hostile("unreadable", about="Expected at most")
 def journal_of_a_terabyte_of_nothing(run: Run, outside: Path) -> Any:
     return _afterwards(lambda: os.truncate(run.path / "journal.jsonl", 1 << 40))
 
@@ -471,7 +471,7 @@ def record_of_very_many_keys(run: Run, outside: Path) -> None:
     _set(run, layout.GIT, json.dumps(document).encode())
 
 
-@hostile("record", about="Expected at most 268435456")
+@hostile("unreadable", about="Expected at most")
 def record_of_a_terabyte_of_nothing(run: Run, outside: Path) -> Any:
     return _afterwards(lambda: os.truncate(record(run, layout.RUN), 1 << 40))
 
@@ -487,7 +487,7 @@ def record_of_a_future_version(run: Run, outside: Path) -> None:
     edit_json(record(run, layout.RESULTS), lambda document: document.update(format_version=2))
 
 
-@hostile("schema", about="is not the schema")
+@hostile("schema", about="is no schema")
 def another_schema(run: Run, outside: Path) -> None:
     (run.path / "schemas" / "results.schema.json").write_text("{}")
 
