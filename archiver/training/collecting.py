@@ -157,7 +157,9 @@ def _add_to_system(run: Run, found: dict[str, Any]) -> None:
 
 
 def _add_edited(run: Run, found: dict[str, ChangedFilesPart]) -> None:
-    run.write(layout.PACKAGES, run.read(layout.PACKAGES).model_copy(update={"edited": found}))
+    packages = run.read_if_there(layout.PACKAGES)  # where that failed, it was told
+    if packages is not None:
+        run.write(layout.PACKAGES, packages.model_copy(update={"edited": found}))
 
 
 def _write_git(run: Run, found: tuple[GitRecord, bytes, bytes]) -> None:

@@ -299,7 +299,7 @@ def test_what_cannot_be_exported(tmp_path):
         with pytest.raises(ArgumentError):
             publish(run, tmp_path / "other", **arguments)
     (run.path / "README.md").write_text("x")
-    with pytest.raises(RunStateError, match="not whole"):
+    with pytest.raises(RunStateError, match="not as it was sealed"):
         publish(run, tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["public", "tiny_models", "without"]
 

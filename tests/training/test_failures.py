@@ -67,7 +67,7 @@ def reference(patience, tmp_path_factory):
 STEPS = (
     "advice", "watch", "batches", "timing", "stop reason", "early stopping", "unseal", "initial weights",
     "weight changes", "telemetry",
-    "run record", "system", "packages", "git", "source", "cpu details", "devices", "data sources",
+    "run record", "system", "packages", "edited packages", "git", "source", "cpu details", "devices", "data sources",
     "model config", "train config", "optimizer config", "preprocessing", "dataset stats", "step trace", "best weights",
     "resolved configs", "models", "weights table", "checkpoint", "earlier test results", "predictions", "test scores",
     "history", "results", "seal", "snapshot", "data state", "lineage",
