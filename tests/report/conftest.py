@@ -1,5 +1,8 @@
 """The gallery of runs, made once for all tests of the report."""
 
+import fcntl
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,5 +43,16 @@ def make_gallery(folder: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory):
-    return make_gallery(tmp_path_factory.mktemp("gallery"))
+def gallery(tmp_path_factory, worker_id):
+    """Made by the first process that needs it; each process has a copy of its own."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    with open(shared / "gallery.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / "gallery.json"
+        if not made.exists():
+            runs = make_gallery(shared / "gallery")
+            made.write_text(json.dumps({name: path.name for name, path in runs.items()}))
+    copy = tmp_path_factory.mktemp("gallery") / "runs"
+    shutil.copytree(shared / "gallery" / "runs", copy)
+    return {name: copy / folder for name, folder in json.loads(made.read_text()).items()}
