@@ -177,7 +177,8 @@ def _export(
     if form is None:
         yield from _public_copy(run, output or beside.with_name(f"{beside.name}_public"), words)[1]
         return
-    working = temporary_name(output or beside)  # on the same file system, so that a bag has links
+    place = output or beside
+    working = temporary_name(place.with_name(f"{place.name}.copy"))  # on the same file system, so that a bag has links
     try:
         copy, lines = _public_copy(run, working / beside.name, words)
         line = FORMS[form](Wish(copy, beside, output, **others))

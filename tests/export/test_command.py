@@ -35,6 +35,16 @@ def test_each_form_lies_beside_the_run(run, tmp_path):
         assert f"{name}/" in "".join(shown.stdout.split())
 
 
+@pytest.mark.parametrize("form", ["zip", "bag"])
+def test_a_public_copy_in_another_form(form, run, tmp_path):
+    made = archiver("export", "tiny_models", "--public", "--to", form, "--output", "public", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    verified = archiver("verify", "public", cwd=tmp_path)
+    assert verified.returncode == 0, verified.stdout
+    assert f"this is a public copy of the archive with the seal id {run.seal_id}" in verified.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["public", "tiny_models"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
