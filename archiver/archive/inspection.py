@@ -12,6 +12,7 @@ from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.records.manifest import FilePart
 from archiver.storage.digests import file_digests, sha256_of
+from archiver.storage.hashing_ahead import HashingAhead
 from archiver.storage.reading import open_below, read_below
 
 MAXIMAL_EXPLAINING_BYTES = 256 << 20
@@ -31,6 +32,8 @@ class Inspection:
     """What is gathered while one archive is verified."""
 
     run: Run
+    hashing_ahead: HashingAhead | None = None
+    """Works out digests of large files since before; None: all are worked out when they are compared."""
     findings: list[Finding] = field(default_factory=list)
     information: list[Finding] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)

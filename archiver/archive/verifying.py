@@ -22,6 +22,7 @@ from archiver.archive.secret_findings import check_secrets
 from archiver.archive.unwrapping import Unwrapped, unwrapped
 from archiver.errors import ArgumentError, RunStateError
 from archiver.storage.digests import ALGORITHMS
+from archiver.storage.hashing_ahead import HashingAhead
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
@@ -35,6 +36,7 @@ def verify(
     expect: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    hashing_ahead: HashingAhead | None = None,
 ) -> VerifyReport:
     """Check one archive.
 
@@ -51,6 +53,7 @@ def verify(
         public_key: file with a public key in PEM: also check that the archive is signed (`model.sig`), with that key,
             over this very seal.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
+        hashing_ahead: has been hashing this folder's large files since before this module was imported.
 
     Returns:
         The report; an archive that is not sealed has a finding that says so.
@@ -69,7 +72,7 @@ def verify(
     expected = checked_seal_id(expect) if expect is not None else None
     check_signature = _signature_check(public_key) if public_key is not None else _inform_of_signature
     with unwrapped(path) as wrapped:
-        inspection = Inspection(Run.open(wrapped.folder))
+        inspection = Inspection(Run.open(wrapped.folder), hashing_ahead)
         list_files(inspection)
         read_manifests(inspection)
         compare_lists(inspection)

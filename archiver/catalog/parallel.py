@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from archiver.catalog.reading import Cells, read_row
+from archiver.cores import usable_cores
 
 MINIMAL_RUNS = 1000
 """Fewer are read by this process alone."""
@@ -39,7 +40,7 @@ def read_rows(folders: Sequence[Path]) -> Iterator[Cells]:
 def _process_count(run_count: int) -> int:
     if run_count < MINIMAL_RUNS or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
         return 1
-    return min(len(os.sched_getaffinity(0)), MAXIMAL_PROCESSES)
+    return min(usable_cores(), MAXIMAL_PROCESSES)
 
 
 def _rows_of(stack: contextlib.ExitStack, folders: Sequence[Path]) -> Iterator[Cells]:

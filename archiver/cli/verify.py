@@ -57,6 +57,12 @@ def command(
       archiver verify --deep --format json runs
       archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
     """
+    from archiver.storage.digests import ALGORITHMS
+    from archiver.storage.hashing_ahead import HashingAhead
+
+    # Begun before the modules below are imported, which takes longer than to hash a gigabyte.
+    ahead = HashingAhead(paths[0], ALGORITHMS if algorithm == "all" else (algorithm,)) if _is_run(paths) else None
+
     from archiver.archive.findings import printable
     from archiver.archive.run import find_archives
     from archiver.archive.verifying import verify
@@ -72,7 +78,7 @@ def command(
     errors: list[ArchiverError] = []
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
     options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "secrets": secrets}
-    options |= {"expect": expect, "public_key": public_key}
+    options |= {"expect": expect, "public_key": public_key, "hashing_ahead": ahead}
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
@@ -90,6 +96,11 @@ def command(
     if errors:
         return errors[0].exit_code
     return 0 if all(report.is_whole for report in reports) else 1
+
+
+def _is_run(paths: tuple[Path, ...]) -> bool:
+    """Whether one archive is asked for, as a folder."""
+    return len(paths) == 1 and (paths[0] / "manifest-blake3.txt").is_file()
 
 
 def _size_of(path: Path) -> int:
