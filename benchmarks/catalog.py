@@ -23,6 +23,7 @@ from archiver import layout
 from archiver.archive.run import Run, find_archives
 from archiver.catalog import open_store
 from archiver.catalog.database import FILE_NAME
+from archiver.naming import FOLDER_SUFFIX
 from archiver.testing import tiny_run
 from benchmarks.common import interleaved, print_machine, print_table, seconds, spread
 
@@ -77,7 +78,7 @@ def validated(store: Path) -> float:
 
     def read_all() -> None:
         for run in find_archives(store):
-            opened = Run.open(run)
+            opened = Run(run, run.name.removesuffix(FOLDER_SUFFIX))
             opened.read(layout.RUN)
             opened.read(layout.RESULTS)
 
