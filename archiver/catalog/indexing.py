@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -48,11 +47,10 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
         writing, scan = Writing(engine, is_first=not known), Scan(known, everything=everything)
-        with contextlib.closing(writing):
-            for path, cells in read_rows(os.fspath(store), scan.changed(store)):
-                writing.add(*scan.found.pop(path), cells)
-            gone = list(scan.known)
-            writing.finish(gone)
+        for path, cells in read_rows(os.fspath(store), scan.changed(store)):
+            writing.add(*scan.found.pop(path), cells)
+        gone = list(scan.known)
+        writing.finish(gone)
         refresh_ensembles(engine, store, scan.ensembles, everything=everything)
         with engine.connect() as connection:
             count, problems = connection.execute(_COUNTS).one()

@@ -13,27 +13,24 @@ from archiver.catalog.reading import NAMES, Cells
 from archiver.catalog.stamps import UNSETTLED
 
 ROWS_AT_ONCE = 2000
-FIRST_ROWS = 100_000
-"""So many are written without indexes in one transaction, during which no other process can write."""
 
 Row = tuple[str, str, Cells]
 """Path and stamp of an archive, and its cells."""
 
 
 class Writing:
-    """Rows on their way into the database. Those that are not committed when it is closed are dropped.
+    """Rows on their way into the database: what was written stays, if the process is killed.
 
     Args:
         engine: of `open_database`.
-        is_first: there seems to be nothing in the database.
+        is_first: there seems to be nothing in the database: indexes are made when all is written.
     """
 
     def __init__(self, engine: sql.Engine, *, is_first: bool) -> None:
         self._engine = engine
         self._is_first = is_first
+        self._are_indexes_known = False
         self._rows: list[Row] = []
-        self._first: sql.Connection | None = None
-        """On which the first rows are written, until there are indexes again."""
         self.row_count = 0
 
     def add(self, path: str, stamp: str, cells: Cells) -> None:
@@ -48,53 +45,41 @@ class Writing:
         while self._rows or gone:
             self._flush(gone[:ROWS_AT_ONCE])
             gone = gone[ROWS_AT_ONCE:]
-        self._end_first()
-
-    def close(self) -> None:
-        """Let go of the database."""
-        if self._first is not None:
-            self._first.close()
-            self._first = None
+        if self._is_first and self._are_indexes_known:
+            with self._engine.connect().execution_options(writes=True) as connection:
+                _make_indexes(connection)
+                connection.commit()
 
     def _flush(self, gone: list[str] | None = None) -> None:
         rows, self._rows = self._rows, []
-        if self._is_first and self._first is None and len(rows) == ROWS_AT_ONCE:
-            self._begin_first()
-        if self._first is not None:
-            _write(self._first, rows, gone or [])
-            if self.row_count >= FIRST_ROWS:
-                self._end_first()
-            return
         with self._engine.connect().execution_options(writes=True) as connection:
+            if not self._are_indexes_known:
+                self._know_indexes(connection, len(rows))
             _write(connection, rows, [*(row[0] for row in rows), *(gone or [])])
             connection.commit()
 
-    def _begin_first(self) -> None:
-        self._is_first = False
-        connection = self._engine.connect().execution_options(writes=True)
-        if (
-            connection.execute(sql.select(RUNS.c.run_id).limit(1)).one_or_none() is not None
-        ):  # another process was first
-            connection.close()
-            return
-        self._first = connection
-        for index in _INDEXES:
-            index.drop(connection, checkfirst=True)
+    def _know_indexes(self, connection: sql.Connection, row_count: int) -> None:
+        """Drop them where all is still to be written; make them where a process that wrote without them was killed."""
+        self._are_indexes_known = True
+        if self._is_first and row_count == ROWS_AT_ONCE:
+            for index in _LATER:
+                index.drop(connection, checkfirst=True)
+        else:
+            self._is_first = False
+            _make_indexes(connection)
 
-    def _end_first(self) -> None:
-        if self._first is None:
-            return
-        for index in _INDEXES:
-            index.create(self._first)
-        self._first.commit()
-        self.close()
+
+def _make_indexes(connection: sql.Connection) -> None:
+    for index in _LATER:
+        index.create(connection, checkfirst=True)
 
 
 def _write(connection: sql.Connection, rows: list[Row], replaced: list[str]) -> None:
     """Rows in place of those of these paths."""
-    if replaced:
+    ids = [run_id for (run_id,) in connection.exec_driver_sql(_FIND_RUNS, (json.dumps(replaced),))]
+    if ids:
         for delete in (_DELETE_METRICS, _DELETE_RUNS):
-            connection.exec_driver_sql(delete, (json.dumps(replaced),))
+            connection.exec_driver_sql(delete, (json.dumps(ids),))
     first = connection.execute(sql.select(sql.func.coalesce(sql.func.max(RUNS.c.run_id), 0) + 1)).scalar_one()
     if rows:
         connection.exec_driver_sql(_INSERT_RUN, [_values(first + place, *each) for place, each in enumerate(rows)])
@@ -123,9 +108,12 @@ def _insert(table: sql.Table) -> str:
     return str(table.insert().compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
-# One parameter for all paths: preparing a statement of thousands takes longer than what it does.
-_SOME = "FROM runs WHERE path IN (SELECT value FROM json_each(?))"
-_DELETE_METRICS = f"DELETE FROM metrics WHERE run_id IN (SELECT run_id {_SOME})"  # noqa: S608 - no text of anybody's
-_DELETE_RUNS = f"DELETE {_SOME}"
+# One parameter for all: preparing a statement of thousands takes longer than what it does.
+_FIND_RUNS = "SELECT run_id FROM runs WHERE path IN (SELECT value FROM json_each(?))"
+_DELETE_METRICS = "DELETE FROM metrics WHERE run_id IN (SELECT value FROM json_each(?))"
+_DELETE_RUNS = "DELETE FROM runs WHERE run_id IN (SELECT value FROM json_each(?))"
 _INSERT_RUN, _INSERT_METRIC = _insert(RUNS), _insert(METRICS)
-_INDEXES = sorted((*RUNS.indexes, *METRICS.indexes), key=lambda index: str(index.name))
+_LATER = sorted(
+    (index for index in (*RUNS.indexes, *METRICS.indexes) if index.name != "runs_path"), key=lambda each: str(each.name)
+)
+"""Indexes that are quicker made than kept up; that of the paths is needed to write."""
