@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from archiver.archive.findings import Finding, VerifyReport
-    from archiver.archive.verifying import HashChoice
+from archiver.cli.job_options import job_options
+from archiver.cli.verify_store import verify_recursively
+from archiver.cli.verify_text import as_json, as_text
 
-MAXIMAL_ALIKE = 3
-"""Notes that differ in their path only, each on a line of its own; of more, one line tells."""
+if TYPE_CHECKING:
+    from archiver.archive.findings import VerifyReport
+    from archiver.archive.verifying import HashChoice
 
 
 @click.command("verify")
@@ -32,6 +32,9 @@ MAXIMAL_ALIKE = 3
 @click.option("--signature", is_flag=True, help="Also check the signature (model.sig); needs --public-key.")
 @click.option("--public-key", type=click.Path(path_type=Path), help="File with the signer's public key, in PEM.")
 @click.option("--secrets", is_flag=True, help="Also search everything that holds text for tokens and passwords.")
+@click.option("--recursive", is_flag=True, help="Every archive below each folder, several at once.")
+@job_options
+@click.option("--results", type=click.Path(path_type=Path), help="With --recursive: file of results, to go on with.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     *,
@@ -42,6 +45,10 @@ def command(
     signature: bool,
     public_key: Path | None,
     secrets: bool,
+    recursive: bool,
+    jobs: int | None,
+    cluster: str | None,
+    results: Path | None,
     form: str,
 ) -> int:
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
@@ -50,13 +57,32 @@ def command(
     to a temporary folder. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
     when all are whole, with 1 when there are findings.
 
+    With --recursive, several archives are verified at once, by processes or by the workers of a Dask cluster. With
+    --results, each is noted in a file as soon as it is done, and the same command goes on where it was interrupted.
+
     \b
     Example:
       archiver verify runs/digits_cnn_base_models
       archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
       archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
+      archiver verify --recursive --results verified.jsonl runs
     """
+    is_of_one = expect is not None or signature or public_key is not None
+    if not recursive and (jobs, cluster, results) != (None, None, None):
+        raise click.UsageError("--jobs, --cluster and --results go with --recursive")
+    if recursive and is_of_one:
+        raise click.UsageError("--expect and --signature are for one archive, --recursive is for all of a store")
+    if signature != (public_key is not None):
+        raise click.UsageError("--signature and --public-key go together: a signature says nothing without the key")
+    options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "secrets": secrets}
+    if recursive:
+        return verify_recursively(paths, form, options, jobs=jobs, cluster=cluster, results=results)
+    return _verify_each(paths, form, algorithm, options | {"expect": expect, "public_key": public_key})
+
+
+def _verify_each(paths: tuple[Path, ...], form: str, algorithm: HashChoice, options: dict[str, Any]) -> int:
+    """One after the other."""
     from archiver.storage.digests import ALGORITHMS
     from archiver.storage.hashing_ahead import HashingAhead
 
@@ -69,24 +95,20 @@ def command(
     from archiver.errors import ArchiverError
     from archiver.progress import DelayedBar
 
-    if signature != (public_key is not None):
-        raise click.UsageError("--signature and --public-key go together: a signature says nothing without the key")
     archives = [found for path in paths for found in find_archives(path) or [path]]
-    if expect is not None and len(archives) != 1:
+    if options["expect"] is not None and len(archives) != 1:
         raise click.UsageError(f"--expect is the seal id of one archive; received {len(archives)}")
     reports: list[VerifyReport] = []
     errors: list[ArchiverError] = []
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
-    options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "secrets": secrets}
-    options |= {"expect": expect, "public_key": public_key, "hashing_ahead": ahead}
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
-                reports.append(verify(path, on_bytes=bar.advance, **options))
+                reports.append(verify(path, on_bytes=bar.advance, hashing_ahead=ahead, **options))
             except ArchiverError as error:
                 errors.append(error)
     click.echo(
-        _as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)), nl=bool(reports or form == "json")
+        as_json(reports) if form == "json" else "\n".join(map(as_text, reports)), nl=bool(reports or form == "json")
     )
     if form == "text" and len(archives) > 1:
         whole = sum(report.is_whole for report in reports)
@@ -112,38 +134,3 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except (OSError, ArchiverError):
         return 0
-
-
-def _as_json(reports: list[VerifyReport]) -> str:
-    import json
-
-    # In ASCII, since the name of a file may be no text at all, and the terminal may have another encoding.
-    return json.dumps([report.as_json() for report in reports], indent=2)
-
-
-def _as_text(report: VerifyReport) -> str:
-    from archiver.archive.findings import printable
-
-    head = f"{report.path}: {'whole' if report.is_whole else f'{len(report.findings)} finding(s)'}"
-    lines = [head, f"  status: {report.status}", f"  {report.checked()}"]
-    if report.seal_id:
-        is_expected = ", as expected" if report.seal_id == report.expected_seal_id else ""
-        lines.append(f"  seal id: {report.seal_id}{is_expected}")
-    if report.signed_by:
-        lines.append(f"  signed with the key {report.signed_by}")
-    lines += [f"  in short: {line}" for line in report.causes()]
-    lines += [f"  FINDING {finding.describe()}" for finding in report.findings]
-    lines += [f"  note: {text}" for text in _notes(report.information)]
-    return "\n".join(map(printable, lines))
-
-
-def _notes(information: tuple[Finding, ...]) -> Iterator[str]:
-    """One line for each, but for files of which there is the same to say: a bag shares all of them with its run."""
-    alike: dict[tuple[str, str], list[Finding]] = {}
-    for finding in information:
-        alike.setdefault((finding.code, finding.message), []).append(finding)
-    for (code, message), group in alike.items():
-        if len(group) > MAXIMAL_ALIKE:
-            yield f"[{code}] {group[0].path} and {len(group) - 1} more files: {message}"
-        else:
-            yield from (finding.describe() for finding in group)
