@@ -40,6 +40,8 @@ class Outcome(Generic[Item, Result]):
     item: Item
     result: Result | None = None
     failure: Failure | None = None
+    is_from_before: bool = False
+    """It stood in a file of results already, see `archiver.storage.job_results`."""
 
 
 def can_run_in_processes() -> bool:

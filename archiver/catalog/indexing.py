@@ -11,7 +11,7 @@ import sqlalchemy as sql
 
 from archiver.catalog.database import RUNS, told
 from archiver.catalog.ensembles import refresh_ensembles
-from archiver.catalog.parallel import read_rows
+from archiver.catalog.parallel import read_rows, read_rows_on_cluster
 from archiver.catalog.scanning import Scan
 from archiver.catalog.writing import Writing
 
@@ -29,7 +29,7 @@ class IndexResult:
     elapsed_seconds: float
 
 
-def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> IndexResult:
+def refresh(engine: sql.Engine, store: Path, *, everything: bool = False, cluster: str | None = None) -> IndexResult:
     """Bring the database up to date with the archives of a store.
 
     Several processes may do so at once; one that is killed leaves what was there before.
@@ -38,16 +38,20 @@ def refresh(engine: sql.Engine, store: Path, *, everything: bool = False) -> Ind
         engine: of `open_database`.
         store: the folder.
         everything: read archives that have not changed too.
+        cluster: address of a Dask scheduler, whose workers read the archives; None: processes of this machine do.
 
     Raises:
-        StorageError: the database cannot be written.
+        StorageError: the database cannot be written, or no scheduler can be reached.
+        MissingExtraError: a cluster is asked for, and joblib or distributed is not installed.
     """
     began = time.monotonic()
     with told(Path(engine.url.database or "")):
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
         writing, scan = Writing(engine, is_first=not known), Scan(known, everything=everything)
-        for path, cells in read_rows(os.fspath(store), scan.changed(store)):
+        folder, changed = os.fspath(store), scan.changed(store)
+        read = read_rows(folder, changed) if cluster is None else read_rows_on_cluster(folder, changed, cluster)
+        for path, cells in read:
             writing.add(*scan.found.pop(path), cells)
         gone = list(scan.known)
         writing.finish(gone)

@@ -12,11 +12,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import BinaryIO
 
 from archiver.catalog.reading import Cells, read_row
 from archiver.cores import usable_cores
+from archiver.jobs import run_jobs
 
 MINIMAL_RUNS = 1000
 """Fewer are read by this process alone."""
@@ -59,6 +61,22 @@ def read_rows(store: str, paths: Iterable[str]) -> Iterator[Read]:
             for reader in readers:
                 if reader.waiting:
                     yield from reader.receive()
+
+
+def read_rows_on_cluster(store: str, paths: Iterable[str], cluster: str) -> Iterator[Read]:
+    """As `read_rows`, by the workers of a Dask cluster, which see the store at the same path.
+
+    Args:
+        store: the folder.
+        paths: of archives, from the store.
+        cluster: address of its scheduler.
+
+    Raises:
+        MissingExtraError, StorageError: see `archiver.jobs.run_jobs`.
+    """
+    for outcome in run_jobs(partial(_read_all, store), list(_batches(paths)), cluster=cluster):
+        # What a worker could not do is done here.
+        yield from outcome.result if outcome.result is not None else _read_all(store, outcome.item)
 
 
 def _batches(paths: Iterable[str]) -> Iterator[list[str]]:

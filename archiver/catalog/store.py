@@ -54,9 +54,14 @@ class Store:
         """Close the database; the next call opens it again."""
         self._engine.dispose()
 
-    def refresh(self, *, everything: bool = False) -> IndexResult:
-        """Read the archives that are new or have changed; `everything`: all of them."""
-        return refresh(self._engine, self.path, everything=everything)
+    def refresh(self, *, everything: bool = False, cluster: str | None = None) -> IndexResult:
+        """Read the archives that are new or have changed; `everything`: all of them.
+
+        Args:
+            everything: read those that have not changed, too.
+            cluster: address of a Dask scheduler, whose workers read them; they see the store at the same path.
+        """
+        return refresh(self._engine, self.path, everything=everything, cluster=cluster)
 
     def metric_names(self) -> list[str]:
         """The names of all metrics, sorted."""

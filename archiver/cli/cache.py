@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from archiver.cli.job_options import job_options
 
 if TYPE_CHECKING:
     from archiver.cli.launched import TimedLog
@@ -23,6 +26,7 @@ def command() -> None:
     Example:
       archiver cache build plan.toml
       archiver cache verify caches
+      archiver cache statistics caches
     """
 
 
@@ -171,6 +175,62 @@ def verify(paths: tuple[Path, ...]) -> int:
     for failure in errors:
         click.echo(f"archiver: {printable(str(failure))}", err=True)
     return errors[0].exit_code if errors else 0 if all_whole else 1
+
+
+@command.command("statistics")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CACHE...")
+@job_options
+@click.option("--results", type=click.Path(path_type=Path), help="File of results, to go on with.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def statistics(
+    paths: tuple[Path, ...], *, jobs: int | None, cluster: str | None, results: Path | None, form: str
+) -> int:
+    """Range, moments, quantiles and classes of window caches, several caches at once.
+
+    CACHE is an HDF5 file with a manifest beside it, or a folder of such files. A cache that cannot be read is told, and
+    the others are read. With --results, each is noted in a file as soon as it is done, and the same command goes on
+    where it was interrupted. Ends with 0 when all were read.
+
+    \b
+    Example:
+      archiver cache statistics --format json caches
+    """
+    import json
+
+    from archiver.archive.findings import printable
+    from archiver.data.statistics.caches import cache_statistics
+    from archiver.progress import DelayedBar
+
+    caches = [found for path in paths for found in _caches_at(path)]
+    found: dict[str, Any] = {}
+    exit_code = 0
+    with DelayedBar("reading", len(caches)) as bar:
+        for outcome in cache_statistics(caches, jobs=jobs, cluster=cluster, results=results):
+            bar.advance()
+            if outcome.failure is not None:
+                exit_code = exit_code or outcome.failure.exit_code
+                click.echo(f"archiver: {printable(f'{outcome.item}: {outcome.failure.message}')}", err=True)
+            else:
+                found[outcome.item] = outcome.result
+    ordered = {str(path): found[str(path)] for path in caches if str(path) in found}
+    if form == "json":
+        click.echo(json.dumps(ordered, indent=2))
+    else:
+        for path, each in ordered.items():
+            click.echo("\n".join(map(printable, [f"{path}: {each['window_count']:,} windows", *_numbers(each)])))
+    return exit_code
+
+
+def _numbers(statistics: dict[str, Any]) -> Iterator[str]:
+    """A line for each array, and one for the classes of each target."""
+    for name, array in statistics["arrays"].items():
+        missing = f", {array['missing']:,} missing" if array["missing"] else ""
+        yield (
+            f"  {name}: {array['dtype']}, {array['minimum']:.6g} to {array['maximum']:.6g}, "
+            f"mean {array['mean']:.6g}, standard deviation {array['standard_deviation']:.6g}{missing}"
+        )
+    for name, counts in statistics["classes"].items():
+        yield f"  {name}: {counts}"
 
 
 def _shown(findings: tuple[str, ...]) -> list[str]:

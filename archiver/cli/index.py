@@ -10,7 +10,10 @@ import click
 @click.command("index")
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Read all archives again, not only those that changed.")
-def command(store: Path, *, everything: bool) -> None:
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Of a Dask scheduler: its workers read the archives, at the same path."
+)
+def command(store: Path, *, everything: bool, cluster: str | None) -> None:
     """Make the catalogue of a folder of archives, or bring it up to date.
 
     It can be deleted at any time: the archives are the truth.
@@ -22,7 +25,7 @@ def command(store: Path, *, everything: bool) -> None:
     from archiver.catalog import open_store
 
     opened = open_store(store, refreshed=False)
-    result = opened.refresh(everything=everything)
+    result = opened.refresh(everything=everything, cluster=cluster)
     click.echo(
         f"{result.run_count} runs in {opened.catalogue_path}: {result.read_count} read, {result.dropped_count} gone, "
         f"{result.elapsed_seconds:.2f} s"

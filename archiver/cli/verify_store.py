@@ -10,7 +10,8 @@ import click
 from archiver.cli.verify_text import as_json, as_text
 
 if TYPE_CHECKING:
-    from archiver.archive.store_verifying import Verified
+    from archiver.archive.findings import VerifyReport
+    from archiver.jobs import Outcome
 
 
 def verify_recursively(
@@ -31,38 +32,39 @@ def verify_recursively(
     archives = [found for path in paths for found in find_archives(path) or [path]]
     if jobs is None and cluster is None and not can_run_in_processes():
         click.echo("one at a time: pip install 'keras-archiver[cluster]' verifies several at once", err=True)
-    done: list[Verified] = []
+    done: list[Outcome[str, VerifyReport]] = []
     with DelayedBar("verifying", len(archives)) as bar:
         for each in verify_store(archives, jobs=jobs, cluster=cluster, results=results, **options):
             done.append(each)
             _tell(each, form)
             bar.advance()
     if form == "json":
-        click.echo(as_json([each.report for each in done if each.report is not None]))
+        click.echo(as_json([each.result for each in done if each.result is not None]))
     else:
         _sum_up(done, results)
     failed = next((each.failure for each in done if each.failure is not None), None)
     if failed is not None:
         return failed.exit_code
-    return 0 if all(each.is_whole for each in done) else 1
+    return 0 if all(each.result is not None and each.result.is_whole for each in done) else 1
 
 
-def _tell(verified: Verified, form: str) -> None:
+def _tell(verified: Outcome[str, VerifyReport], form: str) -> None:
     from archiver.archive.findings import printable
 
-    report, failure = verified.report, verified.failure
+    report, failure = verified.result, verified.failure
     if failure is not None:
-        click.echo(printable(f"archiver: {verified.path}: {failure.message}"), err=True)
+        click.echo(printable(f"archiver: {verified.item}: {failure.message}"), err=True)
     elif form == "text" and report is not None and report.findings:
         click.echo(as_text(report))
     elif form == "text" and not verified.is_from_before:
-        click.echo(printable(f"{verified.path}: whole"))
+        click.echo(printable(f"{verified.item}: whole"))
 
 
-def _sum_up(done: list[Verified], results: Path | None) -> None:
+def _sum_up(done: list[Outcome[str, VerifyReport]], results: Path | None) -> None:
     from archiver.archive.findings import printable
 
     before = sum(each.is_from_before for each in done)
     noted = f" ({before} of them verified before, says {results})" if before else ""
     click.echo()
-    click.echo(printable(f"{sum(each.is_whole for each in done)} of {len(done)} archives are whole{noted}"))
+    whole = sum(each.result is not None and each.result.is_whole for each in done)
+    click.echo(printable(f"{whole} of {len(done)} archives are whole{noted}"))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from archiver.data.feeding.splits import Selection, split_by_group
     from archiver.data.feeding.window_file import WindowFile, npy_windows
     from archiver.data.feeding.writing import write_window_file
+    from archiver.data.statistics.caches import cache_statistics
     from archiver.data.statistics.one_pass import ArrayStatistics, DataStatistics, data_statistics
     from archiver.data.views import ViewPredictions, predict_with_views
     from archiver.data.windows import ArrayWindows, Windows
@@ -69,6 +70,7 @@ __all__ = [
     "Windows",
     "array_batches",
     "build_cache",
+    "cache_statistics",
     "data_statistics",
     "edf_recording",
     "extract_features",
@@ -114,6 +116,7 @@ _HOMES = {
     "Windows": "archiver.data.windows",
     "array_batches": "archiver.data.batches",
     "build_cache": "archiver.data.cache.building",
+    "cache_statistics": "archiver.data.statistics.caches",
     "data_statistics": "archiver.data.statistics.one_pass",
     "edf_recording": "archiver.data.cache.edf",
     "extract_features": "archiver.data.features.extraction",

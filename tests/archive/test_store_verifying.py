@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from archiver.archive.findings import VerifyReport
 from archiver.archive.run import find_archives
-from archiver.archive.store_verifying import Verified, verify_store
+from archiver.archive.store_verifying import verify_store
 from archiver.archive.verifying import verify
 from archiver.cli.main import main
 from archiver.errors import RecordError
+from archiver.jobs import Outcome
 from archiver.testing import tiny_run
 from tests.clusters import dask_cluster
 
@@ -30,23 +32,25 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def verified(store: Path, **options: object) -> dict[str, Verified]:
-    return {Path(each.path).name: each for each in verify_store(find_archives(store), **options)}  # type: ignore[arg-type]
+def verified(store: Path, **options: object) -> dict[str, Outcome[str, VerifyReport]]:
+    return {Path(each.item).name: each for each in verify_store(find_archives(store), **options)}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_reports_are_those_of_each(store: Path, jobs: int) -> None:
     found = verified(store, jobs=jobs)
-    assert {name: each.report for name, each in found.items()} == {
+    assert {name: each.result for name, each in found.items()} == {
         path.name: verify(path) for path in find_archives(store)
     }
-    assert [name for name, each in sorted(found.items()) if each.is_whole] == [f"run_{n}_models" for n in range(3)]
+    assert [name for name, each in sorted(found.items()) if each.result and each.result.is_whole] == [
+        f"run_{n}_models" for n in range(3)
+    ]
 
 
 def test_a_dask_cluster_gives_the_same_reports(store: Path) -> None:
     with dask_cluster() as address:
         found = verified(store, cluster=address)
-    assert {name: each.report for name, each in found.items()} == {
+    assert {name: each.result for name, each in found.items()} == {
         path.name: verify(path) for path in find_archives(store)
     }
 
@@ -59,21 +63,21 @@ def test_what_stands_in_the_results_is_not_verified_again(store: Path, tmp_path:
     results.write_bytes(b"".join(lines[:3]) + lines[3][:50])  # killed while it wrote
     after = verified(store, results=results, jobs=1)
     assert sum(each.is_from_before for each in after.values()) == 3
-    assert {name: each.report for name, each in after.items()} == {name: each.report for name, each in before.items()}
+    assert {name: each.result for name, each in after.items()} == {name: each.result for name, each in before.items()}
     assert len(results.read_bytes().splitlines()) == 5
     assert all(each.is_from_before for each in verified(store, results=results, jobs=1).values())
 
 
 def test_what_could_not_be_verified_is_tried_again(store: Path, tmp_path: Path) -> None:
     results, paths = tmp_path / "results.jsonl", [str(store / "run_0_models"), str(store / "run_9_models")]
-    first = {each.path: each for each in verify_store(paths, results=results, jobs=1)}
+    first = {each.item: each for each in verify_store(paths, results=results, jobs=1)}
     failure = first[paths[1]].failure
     assert failure is not None
     assert "run_9_models" in failure.message
     tiny_run(store, "run_9")
-    again = {each.path: each for each in verify_store(paths, results=results, jobs=1)}
+    again = {each.item: each for each in verify_store(paths, results=results, jobs=1)}
     assert [again[path].is_from_before for path in paths] == [True, False]
-    assert again[paths[1]].is_whole
+    assert again[paths[1]].result == verify(paths[1])
 
 
 def test_another_file_is_no_file_of_results(store: Path, tmp_path: Path) -> None:
@@ -105,7 +109,7 @@ def test_the_command_goes_on_after_it_was_killed(
     shown = capsys.readouterr().out
     assert f"18 of 20 archives are whole ({noted} of them verified before" in shown
     assert "FINDING [changed] README.md" in shown
-    assert len({json.loads(line)["path"] for line in results.read_bytes().splitlines()}) == 20
+    assert len({json.loads(line)["item"] for line in results.read_bytes().splitlines()}) == 20
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from archiver.catalog.reading import read_row
 from archiver.errors import ArgumentError, StorageError
 from archiver.testing import add_phase, tiny_run
 from tests.catalog.conftest import change
+from tests.clusters import dask_cluster
 
 ALL = ["below", "run_0", "run_1", "run_2", "run_3", "unsealed"]
 
@@ -280,3 +281,13 @@ def test_many_are_read_by_several_processes_and_a_killed_one_is_made_up_for(stor
     assert opened.refresh(everything=True).read_count == len(alone)
     pd.testing.assert_frame_equal(opened.to_dataframe(sort=["path"]), alone)
     assert psutil.STATUS_ZOMBIE not in [child.status() for child in psutil.Process().children()]
+
+
+def test_a_cluster_reads_the_same_rows(store: Path) -> None:
+    alone = open_store(store).to_dataframe(sort=["path"])
+    with dask_cluster() as address:
+        main_index = [sys.executable, "-m", "archiver", "index", "--all", "--cluster", address, str(store)]
+        shown = subprocess.run(main_index, capture_output=True, text=True, check=True).stdout
+    assert f"{len(alone)} runs in" in shown
+    assert f"{len(alone)} read" in shown
+    pd.testing.assert_frame_equal(open_store(store, refreshed=False).to_dataframe(sort=["path"]), alone)
