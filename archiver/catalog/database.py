@@ -6,7 +6,6 @@ Nothing in it is worth keeping: a file of another version, a damaged or a foreig
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -19,6 +18,8 @@ import sqlalchemy as sql
 from archiver.catalog.columns import COLUMNS, ENSEMBLE_COLUMNS, Kind
 from archiver.errors import StorageError
 from archiver.storage.files import explained
+from archiver.storage.locks import wait_for_lock
+from archiver.storage.mounts import network_file_system
 
 FILE_NAME = "catalog.db"
 APPLICATION_ID = 0x61726368
@@ -78,9 +79,14 @@ sql.Index("metrics_run", METRICS.c.run_id)
 
 
 def catalogue_path(store: Path) -> Path:
-    """Where the catalogue of a store lies: in it, or in the user's cache folder where nothing can be written there."""
+    """Where the catalogue of a store lies: in it; or in the user's cache folder where nothing can be written there, or
+    where several machines may write, which SQLite does not allow them."""
     own = store / FILE_NAME
-    if os.access(own if own.exists() else store, os.W_OK) and os.access(store, os.W_OK):
+    if (
+        network_file_system(store) is None
+        and os.access(own if own.exists() else store, os.W_OK)
+        and os.access(store, os.W_OK)
+    ):
         return own
     digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -125,7 +131,7 @@ def _alone(path: Path) -> Iterator[None]:
     with explained("lock", path.parent):
         descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        wait_for_lock(descriptor)
         yield
     finally:
         os.close(descriptor)

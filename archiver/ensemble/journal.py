@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from archiver.data.lines import append, cut, whole_lines
 from archiver.errors import ArchiverError, RecordError, RunStateError
 from archiver.records.ensemble import EnsembleBegan, EnsembleCompleted, EnsembleIteration
 from archiver.storage.files import explained
+from archiver.storage.locks import try_lock
 
 FOLDER_SUFFIX = "_ensemble"
 JOURNAL_NAME = "ensemble.jsonl"
@@ -105,10 +105,8 @@ class EnsembleJournal:
             raise
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunStateError(f"{self.path.parent}: another process works on this ensemble; wait for it.") from None
+        if not try_lock(self._descriptor):
+            raise RunStateError(f"{self.path.parent}: another process works on this ensemble; wait for it.")
 
     def add(self, line: EnsembleBegan | EnsembleIteration | EnsembleCompleted) -> None:
         """Append a line; it is on the disk when this returns.

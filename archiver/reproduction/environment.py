@@ -8,7 +8,6 @@ repetition writes what this version compares.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import json
 import os
@@ -34,6 +33,7 @@ from archiver.records.reproduction import PackageDifferencePart, RebuiltEnvironm
 from archiver.reproduction.recipe import Recipe, cannot
 from archiver.storage import files
 from archiver.storage.digests import sha256_of
+from archiver.storage.locks import wait_for_lock
 from archiver.storage.reading import read_below
 
 OURSELVES = "keras-archiver"
@@ -244,7 +244,7 @@ def _alone(folder: Path) -> Iterator[None]:
     with files.explained("make", folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for_lock(lock.fileno())
             yield
 
 

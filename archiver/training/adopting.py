@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from archiver.archive.snapshots import RESUME_VARIABLE, newest_snapshot
 from archiver.errors import ArchiverError, RunStateError
 from archiver.naming import RunName, folder_name
 from archiver.records.training import SnapshotState
+from archiver.storage.locks import try_lock
 from archiver.training.restoring import SavedState
 from archiver.training.same_training import differences
 
@@ -143,11 +143,9 @@ class Adopted:
         if self.lock is not None:
             return
         descriptor = os.open(self.run.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(descriptor):
             os.close(descriptor)
-            raise RunStateError(f"{self.run.path}: another process is going on with this run.") from error
+            raise RunStateError(f"{self.run.path}: another process is going on with this run.")
         self.lock = descriptor
 
     def let_go(self) -> None:

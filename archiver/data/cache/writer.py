@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from archiver.errors import ArgumentError, DamagedFileError, NotAnArchiveError, 
 from archiver.storage import files
 from archiver.storage.digests import file_digests
 from archiver.storage.jsonable import jsonable
+from archiver.storage.locks import try_lock
 
 
 class CacheWriter:
@@ -187,11 +187,9 @@ def claim(path: Path) -> int:
     with files.explained("write", lines):
         os.makedirs(lines.parent, exist_ok=True)
         descriptor = os.open(lines, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(descriptor):
         os.close(descriptor)
-        raise RunStateError(f"Another process is writing {path}. Wait until it ends.") from error
+        raise RunStateError(f"Another process is writing {path}. Wait until it ends.")
     return descriptor
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from archiver.data.windows import Windows, as_windows
 from archiver.errors import ArgumentError, DamagedFileError, DataError, RunStateError
 from archiver.storage.files import explained, require_room
 from archiver.storage.jsonable import jsonable
+from archiver.storage.locks import try_lock
 
 Function = Callable[[NDArray[Any]], NDArray[Any]]
 _KINDS = "biuf"
@@ -94,10 +94,9 @@ def _claimed(path: Path) -> Iterator[int]:
         os.makedirs(lines.parent, exist_ok=True)
         descriptor = os.open(lines, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(descriptor):
+            raise RunStateError(f"Another process is writing the features at {path}. Wait until it ends.")
         yield descriptor
-    except BlockingIOError as error:
-        raise RunStateError(f"Another process is writing the features at {path}. Wait until it ends.") from error
     finally:
         os.close(descriptor)
 
