@@ -77,7 +77,7 @@ reports: $(INSTALLED)       ## write docs/reports/ anew: the reports of two exam
 	$(BIN)/python -m tests.write_reports
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
-	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog repair diff faults; do $(BIN)/python -m benchmarks.$$file || exit 1; done
+	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog repair diff faults store scale; do $(BIN)/python -m benchmarks.$$file || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(STANDARDS) dist build
