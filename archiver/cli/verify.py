@@ -80,7 +80,8 @@ def command(
             except ArchiverError as error:
                 errors.append(error)
     click.echo(
-        _as_json(reports) if form == "json" else "\n".join(map(_as_text, reports)), nl=bool(reports or form == "json")
+        _as_json(reports) if form == "json" else "\n".join(map(report_text, reports)),
+        nl=bool(reports or form == "json"),
     )
     if form == "text" and len(archives) > 1:
         whole = sum(report.is_whole for report in reports)
@@ -110,7 +111,8 @@ def _as_json(reports: list[VerifyReport]) -> str:
     return json.dumps([report.as_json() for report in reports], indent=2)
 
 
-def _as_text(report: VerifyReport) -> str:
+def report_text(report: VerifyReport) -> str:
+    """A report as the terminal shows it."""
     from archiver.archive.findings import printable
 
     head = f"{report.path}: {'whole' if report.is_whole else f'{len(report.findings)} finding(s)'}"
