@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from archiver import data, ensemble, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.signing import sign
-    from archiver.archive.verifying import verify
     from archiver.catalog import open_store
     from archiver.comparison.comparing import compare
+    from archiver.remote.checking import verify
     from archiver.remote.downloading import pull
     from archiver.remote.uploading import push
     from archiver.repairing import repair
@@ -91,7 +91,7 @@ _HOMES = {
     "repair": "archiver.repairing",
     "seed": "archiver.training.seeding",
     "sign": "archiver.archive.signing",
-    "verify": "archiver.archive.verifying",
+    "verify": "archiver.remote.checking",
 }
 _MODULES = ("data", "ensemble", "errors", "layout")
 _KERAS_EXTRA = 'pip install "keras-archiver[tensorflow]"'

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from archiver import layout
 from archiver.archive.inspection import Inspection
 from archiver.archive.transfer import explain_change, find_unreadable
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, RemoteError
 from archiver.storage.digests import file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES
-from archiver.storage.reading import open_below, require_stored
 
 
 def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
@@ -29,13 +28,15 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
 
     def hash_one(path: str) -> None:
         try:
-            with open_below(inspection.run.path, path) as file:
-                require_stored(file, path)
+            with inspection.open_stored(path) as file:
                 results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
+        except RemoteError:
+            raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
             results[path] = error
 
     threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
+    threads = max(threads, inspection.unfetched.threads)
     in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
     for path in sorted(wanted):
         _compare_digests(inspection, path, wanted[path], results[path])

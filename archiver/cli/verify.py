@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archiver.cli.places import PLACE, Place, archives_at
+
 if TYPE_CHECKING:
     from archiver.archive.findings import Finding, VerifyReport
     from archiver.archive.verifying import HashChoice
@@ -18,7 +20,7 @@ MAXIMAL_ALIKE = 3
 
 
 @click.command("verify")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("paths", nargs=-1, required=True, type=PLACE, metavar="RUN...")
 @click.option(
     "--hash",
     "algorithm",
@@ -35,7 +37,7 @@ MAXIMAL_ALIKE = 3
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     algorithm: HashChoice,
     deep: bool,
     expect: str | None,
@@ -47,7 +49,8 @@ def command(
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
     RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
-    to a temporary folder. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
+    to a temporary folder; or the URL of any of these (s3://...), of which only documents are copied here, and large
+    files are read through. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
     when all are whole, with 1 when there are findings.
 
     \b
@@ -55,17 +58,17 @@ def command(
       archiver verify runs/digits_cnn_base_models
       archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
+      archiver verify s3://bucket/runs/digits_cnn_base_models
       archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
     """
     from archiver.archive.findings import printable
-    from archiver.archive.run import find_archives
-    from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
     from archiver.progress import DelayedBar
+    from archiver.remote.checking import verify
 
     if signature != (public_key is not None):
         raise click.UsageError("--signature and --public-key go together: a signature says nothing without the key")
-    archives = [found for path in paths for found in find_archives(path) or [path]]
+    archives = [found for path in paths for found in archives_at(path)]
     if expect is not None and len(archives) != 1:
         raise click.UsageError(f"--expect is the seal id of one archive; received {len(archives)}")
     reports: list[VerifyReport] = []
@@ -93,11 +96,13 @@ def command(
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _size_of(path: Path) -> int:
+def _size_of(path: Place) -> int:
     """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
     from archiver.errors import ArchiverError
     from archiver.storage.hashing import regular_files
 
+    if isinstance(path, str):
+        return 0  # to ask the store for it would take longer than is worth a bar
     try:
         return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except (OSError, ArchiverError):

@@ -12,7 +12,10 @@ from typing import Any
 from archiver.errors import UnsafeFileError, UnsafePathError
 from archiver.remote.patience import PATIENT, Patience
 from archiver.remote.urls import Remote
+from archiver.storage.bagit import DECLARATION_NAME
 from archiver.storage.beneath import MAXIMAL_DEPTH, MAXIMAL_ENTRIES, relative_parts
+from archiver.storage.journal import JOURNAL_NAME
+from archiver.storage.manifests import MANIFEST_NAMES
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
@@ -146,3 +149,15 @@ def _modified_ns(info: Mapping[str, Any]) -> int:
         return int((moment.timestamp() if isinstance(moment, datetime) else float(moment or 0)) * 1e9)
     except (TypeError, ValueError, OverflowError):
         return 0
+
+
+def archive_folders(there: Listing) -> list[str]:
+    """The folders below a URL that look like archives, or like bags, which may hold one; sorted. What lies in one of
+    them is part of it."""
+    marks = {JOURNAL_NAME, DECLARATION_NAME, *MANIFEST_NAMES.values()}
+    holding = {folder for folder, _, name in (path.rpartition("/") for path in there.files) if name in marks}
+    return sorted(folder for folder in holding if not holding.intersection(_above(folder)))
+
+
+def _above(folder: str) -> list[str]:
+    return [*_parents(folder), *([""] if folder else [])]
