@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ _EXTRAS = {
     "abfs": "azure", "abfss": "azure", "az": "azure", "adl": "azure",
 }  # fmt: skip
 """By scheme, the extra that brings its file system."""
+_MODULES = {"s3": "s3fs", "gcs": "gcsfs", "azure": "adlfs", "hf": "huggingface_hub"}
+"""By extra, the library in it."""
 _NAMES_A_CONTAINER = frozenset(("abfs", "abfss", "az", "adl"))
 """Schemes that have the name of a container, which is no secret, where others have a user."""
 _ONE_WRITER = frozenset(("hf",))
@@ -24,6 +27,7 @@ _ONE_WRITER = frozenset(("hf",))
 THREADS = 8
 """Small files wait for the network nearly all the time."""
 CONNECT_SECONDS = 15
+READ_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,23 @@ def url_of_run(url: str, folder: str) -> str:
     return stripped if stripped.rpartition("/")[2] == folder else f"{stripped}/{folder}"
 
 
+def check_url(url: str) -> str:
+    """The scheme of a URL that can be used; nothing is imported.
+
+    Raises:
+        ArgumentError: it is no such URL.
+        MissingExtraError: the library of its scheme is not installed.
+    """
+    match = _URL.fullmatch(url)
+    if match is None or not match[2].strip("/") or "::" in url or not url.isprintable():
+        raise ArgumentError(f"Received the URL {shown_url(url)!r}. Expected one such as 's3://bucket/runs'.")
+    scheme = match[1].lower()
+    for module in ("fsspec", _MODULES.get(_EXTRAS.get(scheme, ""), "fsspec")):
+        if importlib.util.find_spec(module) is None:
+            raise _missing(scheme, f"No module named {module!r}")
+    return scheme
+
+
 def open_remote(url: str, storage_options: Mapping[str, Any] | None = None) -> Remote:
     """The folder at a URL. Nothing is asked of the network yet.
 
@@ -93,35 +114,33 @@ def open_remote(url: str, storage_options: Mapping[str, Any] | None = None) -> R
         MissingExtraError: the library of its scheme is not installed.
         RemoteError: the file system cannot be made.
     """
-    match = _URL.fullmatch(url)
-    shown = shown_url(url)
-    if match is None or not match[2].strip("/") or "::" in url or not url.isprintable():
-        raise ArgumentError(f"Received the URL {shown!r}. Expected one such as 's3://bucket/runs'.")
-    scheme = match[1].lower()
+    scheme, shown = check_url(url), shown_url(url)
     options: dict[str, Any] = {"use_listings_cache": False} | _defaults(scheme) | dict(storage_options or {})
     try:
         from fsspec.core import url_to_fs
 
         filesystem, root = url_to_fs(url, **options)
     except ImportError as error:
-        raise _missing(scheme, error) from error
+        raise _missing(scheme, _first_line(error)) from error
     except ValueError as error:
         raise ArgumentError(f"Received the URL {shown!r}: {_first_line(error)}.") from error
     except Exception as error:
         raise RemoteError(f"{shown}: the store cannot be opened: {_first_line(error)}") from error
+    if scheme in ("s3", "s3a"):
+        filesystem.retries = 2  # what it tries again by itself multiplies with our own attempts
     return Remote(filesystem, root.rstrip("/"), shown, scheme)
 
 
 def _defaults(scheme: str) -> dict[str, Any]:
     if scheme in ("s3", "s3a"):
-        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS}}
+        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}}
     return {"auto_mkdir": True} if scheme in ("file", "local") else {}
 
 
-def _missing(scheme: str, error: ImportError) -> MissingExtraError:
+def _missing(scheme: str, reason: str) -> MissingExtraError:
     extra = _EXTRAS.get(scheme)
     if extra is None:
-        return MissingExtraError(f"{scheme}:// needs a library that is not installed: {_first_line(error)}")
+        return MissingExtraError(f"{scheme}:// needs a library that is not installed: {reason}")
     return MissingExtraError(
         f'{scheme}:// needs a library that is not installed: pip install "keras-archiver[{extra}]".'
     )
