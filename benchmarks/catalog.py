@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from archiver import layout
-from archiver.archive.run import Run
+from archiver.archive.run import Run, find_archives
 from archiver.catalog import open_store
 from archiver.catalog.database import FILE_NAME
+from archiver.naming import FOLDER_SUFFIX
 from archiver.testing import tiny_run
 from benchmarks.common import interleaved, print_machine, print_table, seconds, spread
 
 WHERE = "val_accuracy > 0.9 and peak_rss < 4GB"
+VALIDATED = "the same records, by pydantic and in full"
 SHOWN = 50
 KEPT = (layout.JOURNAL.pattern, layout.MANIFEST_BLAKE3.pattern)
 
@@ -71,6 +73,18 @@ def cold(store: Path) -> float:
     return seconds(lambda: open_store(store))
 
 
+def validated(store: Path) -> float:
+    """The same records of every run, read by pydantic and checked in full, by one process."""
+
+    def read_all() -> None:
+        for run in find_archives(store):
+            opened = Run(run, run.name.removesuffix(FOLDER_SUFFIX))
+            opened.read(layout.RUN)
+            opened.read(layout.RESULTS)
+
+    return seconds(read_all)
+
+
 def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
     cold(store)
     opened = open_store(store)
@@ -85,7 +99,7 @@ def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
         "the same, all of them": lambda: seconds(lambda: opened.runs(WHERE, sort=["-val_accuracy"])),
     }
     found = interleaved(measures, max(5, rounds))
-    found = interleaved({"index, cold": lambda: cold(store)}, rounds) | found
+    found = interleaved({"index, cold": lambda: cold(store), VALIDATED: lambda: validated(store)}, rounds) | found
     return [(name, spread([each * 1e3 for each in times], " ms")) for name, times in found.items()]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from archiver import layout
 from archiver.archive.inspection import Inspection
 from archiver.archive.transfer import explain_change, find_unreadable
+from archiver.cores import usable_cores
 from archiver.errors import ArchiverError, RemoteError
 from archiver.storage.digests import file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
@@ -25,21 +25,30 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
     wanted = _expected_digests(inspection, algorithms)
     sizes = {path: inspection.sizes[path] for path in wanted}
     results: dict[str, dict[str, str] | Exception] = {}
+    ahead = inspection.hashing_ahead
+    begun = ahead.stop(wanted) if ahead is not None else frozenset()
 
     def hash_one(path: str) -> None:
         try:
-            with inspection.open_stored(path) as file:
-                results[path] = file_digests(file, wanted[path], on_bytes, sizes[path])
+            known = ahead.digests(path, tuple(wanted[path]), sizes[path], on_bytes) if ahead and path in begun else None
+            results[path] = known or _read_digests(inspection, path, wanted[path], on_bytes)
         except RemoteError:
             raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
             results[path] = error
 
-    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
+    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else usable_cores()
     threads = max(threads, inspection.unfetched.threads)
-    in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
+    in_threads(hash_one, sorted(sizes, key=lambda path: (path in begun, -sizes[path])), threads)
     for path in sorted(wanted):
         _compare_digests(inspection, path, wanted[path], results[path])
+
+
+def _read_digests(
+    inspection: Inspection, path: str, algorithms: Iterable[str], on_bytes: Callable[[int], None] | None
+) -> dict[str, str]:
+    with inspection.open_stored(path) as file:
+        return file_digests(file, algorithms, on_bytes, inspection.sizes[path])
 
 
 def _expected_digests(inspection: Inspection, algorithms: tuple[str, ...]) -> dict[str, dict[str, str]]:

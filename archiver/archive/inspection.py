@@ -14,6 +14,7 @@ from archiver.archive.unfetched import Unfetched
 from archiver.errors import ArchiverError, UnsafeFileError
 from archiver.records.manifest import FilePart
 from archiver.storage.digests import file_digests, sha256_of
+from archiver.storage.hashing_ahead import HashingAhead
 from archiver.storage.reading import open_below, read_below, require_stored
 
 MAXIMAL_EXPLAINING_BYTES = 256 << 20
@@ -33,6 +34,8 @@ class Inspection:
     """What is gathered while one archive is verified."""
 
     run: Run
+    hashing_ahead: HashingAhead | None = None
+    """Works out digests of large files since before; None: all are worked out when they are compared."""
     unfetched: Unfetched = field(default_factory=Unfetched)
     """Files that are read elsewhere."""
     findings: list[Finding] = field(default_factory=list)

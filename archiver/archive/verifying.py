@@ -23,6 +23,7 @@ from archiver.archive.unfetched import Unfetched
 from archiver.archive.unwrapping import Unwrapped, unwrapped
 from archiver.errors import ArgumentError, RunStateError
 from archiver.storage.digests import ALGORITHMS
+from archiver.storage.hashing_ahead import HashingAhead
 
 HashChoice = Literal["blake3", "sha256", "md5", "all"]
 
@@ -37,6 +38,7 @@ def verify(
     public_key: str | os.PathLike[str] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     unfetched: Unfetched | None = None,
+    hashing_ahead: HashingAhead | None = None,
 ) -> VerifyReport:
     """Check one archive.
 
@@ -54,6 +56,7 @@ def verify(
             over this very seal.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
         unfetched: what of it lies elsewhere, where the folder holds only its documents.
+        hashing_ahead: has been hashing this folder's large files since before this module was imported.
 
     Returns:
         The report; an archive that is not sealed has a finding that says so.
@@ -73,7 +76,7 @@ def verify(
     expected = checked_seal_id(expect) if expect is not None else None
     check_signature = _signature_check(public_key) if public_key is not None else _inform_of_signature
     with unwrapped(path) as wrapped:
-        inspection = Inspection(Run.open(wrapped.folder), unfetched or Unfetched())
+        inspection = Inspection(Run.open(wrapped.folder), hashing_ahead, unfetched or Unfetched())
         list_files(inspection)
         read_manifests(inspection)
         compare_lists(inspection)

@@ -1,4 +1,4 @@
-"""Rows of many archives, read by several processes at once.
+"""Rows of many archives, read by several processes while the caller still looks for more of them.
 
 They are forked: what would be started anew would load for longer than it reads. A process with several threads, such as
 the dashboard, is not forked.
@@ -10,65 +10,135 @@ import contextlib
 import marshal
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import BinaryIO
 
 from archiver.catalog.reading import Cells, read_row
+from archiver.cores import usable_cores
 
 MINIMAL_RUNS = 1000
 """Fewer are read by this process alone."""
 MAXIMAL_PROCESSES = 8
-ROWS_AT_ONCE = 64
+RUNS_AT_ONCE = 64
+BATCH_CHARACTERS = 4096
+"""Of the paths in a batch: those that wait for a process must fit its pipe, or each would wait for the other."""
+WAITING_BATCHES = 3
+"""Of each process, so that it never waits for this one."""
+
+Read = tuple[str, Cells]
+"""The path of an archive from the store, and its cells."""
 
 
-def read_rows(folders: Sequence[Path]) -> Iterator[Cells]:
-    """The cells of each archive, in order; see `read_row`."""
-    count = _process_count(len(folders))
+def read_rows(store: str, paths: Iterable[str]) -> Iterator[Read]:
+    """The cells of each archive, see `read_row`, in any order. The paths are asked for while others are being read.
+
+    Args:
+        store: the folder.
+        paths: of archives, from the store.
+    """
+    batches = _batches(paths)
+    first = list(islice(batches, MINIMAL_RUNS // RUNS_AT_ONCE))
+    count = _process_count() if len(first) == MINIMAL_RUNS // RUNS_AT_ONCE else 1
     if count == 1:
-        yield from (read_row(folder).cells() for folder in folders)
+        for batch in chain(first, batches):
+            yield from _read_all(store, batch)
         return
     with contextlib.ExitStack() as stack:
-        streams = [_rows_of(stack, folders[place::count]) for place in range(count)]
-        for place, folder in enumerate(folders):
-            row = next(streams[place % count], None)
-            # A process that was killed leaves the rest to this one.
-            yield row if row is not None else read_row(folder).cells()
+        readers: list[_Reader] = []
+        for _ in range(count):
+            readers.append(_Reader(store, readers))
+            stack.callback(readers[-1].close)
+        for place, batch in enumerate(chain(first, batches)):
+            reader = readers[place % count]
+            if len(reader.waiting) == WAITING_BATCHES:
+                yield from reader.receive()
+            reader.send(batch)
+        while any(reader.waiting for reader in readers):
+            for reader in readers:
+                if reader.waiting:
+                    yield from reader.receive()
 
 
-def _process_count(run_count: int) -> int:
-    if run_count < MINIMAL_RUNS or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    length = 0
+    for path in paths:
+        if batch and (len(batch) == RUNS_AT_ONCE or length + len(path) > BATCH_CHARACTERS):
+            yield batch
+            batch, length = [], 0
+        batch.append(path)
+        length += len(path)
+    if batch:
+        yield batch
+
+
+def _process_count() -> int:
+    if threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
         return 1
-    return min(len(os.sched_getaffinity(0)), MAXIMAL_PROCESSES)
+    return min(usable_cores(), MAXIMAL_PROCESSES)
 
 
-def _rows_of(stack: contextlib.ExitStack, folders: Sequence[Path]) -> Iterator[Cells]:
-    """Rows that another process reads; fewer where it ends early."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _work(reading, writing, folders)
-    os.close(writing)
-    stack.callback(os.waitpid, child, 0)
-    # Closed before it is waited for: a process whose pipe nobody reads ends.
-    return _received(stack.enter_context(os.fdopen(reading, "rb")))
+def _read_all(store: str, batch: list[str]) -> list[Read]:
+    return [(path, read_row(f"{store}/{path}")) for path in batch]
 
 
-def _work(reading: int, writing: int, folders: Sequence[Path]) -> None:
-    """In the other process, which ends here: nothing of its parent's is closed or flushed."""
-    with contextlib.suppress(BaseException):
-        os.close(reading)
-        with os.fdopen(writing, "wb") as pipe:
-            for begin in range(0, len(folders), ROWS_AT_ONCE):
-                part = folders[begin : begin + ROWS_AT_ONCE]
-                marshal.dump([read_row(folder).cells() for folder in part], pipe)
-    os._exit(0)
+class _Reader:
+    """Another process, which reads archives. One that was killed leaves the rest to this process.
 
+    Args:
+        store: the folder.
+        others: those that were started before, of which the new process lets go.
+    """
 
-def _received(pipe: BinaryIO) -> Iterator[Cells]:
-    while True:
+    def __init__(self, store: str, others: list[_Reader]) -> None:
+        self._store = store
+        self.waiting: deque[list[str]] = deque()
+        """Batches that were sent and not received."""
+        requests, self._requests = _pipe()
+        self._replies, replies = _pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            # Nothing of the parent's is closed or flushed but the pipes, which the parent's end must be alone to hold.
+            with contextlib.suppress(BaseException):
+                for pipe in (self._requests, self._replies, *(end for each in others for end in each.ends())):
+                    os.close(pipe.fileno())
+                while batch := marshal.load(requests):  # noqa: S302 - of a process of our own
+                    marshal.dump(_read_all(store, batch), replies)
+                    replies.flush()
+            os._exit(0)
+        requests.close()
+        replies.close()
+
+    def send(self, batch: list[str]) -> None:
+        """Have these archives read."""
+        self.waiting.append(batch)
+        with contextlib.suppress(OSError):  # it was killed, which shows when the rows are received
+            marshal.dump(batch, self._requests)
+            self._requests.flush()
+
+    def receive(self) -> list[Read]:
+        """The rows of the oldest batch that waits, once they are there."""
+        batch = self.waiting.popleft()
         try:
-            rows: list[Cells] = marshal.load(pipe)  # noqa: S302 - of a process of our own
+            rows: list[Read] = marshal.load(self._replies)  # noqa: S302 - of a process of our own
         except (EOFError, ValueError, TypeError):
-            return
-        yield from rows
+            return _read_all(self._store, batch)
+        return rows
+
+    def close(self) -> None:
+        """End the process: one whose pipes nobody holds ends by itself."""
+        for pipe in self.ends():
+            with contextlib.suppress(OSError):
+                pipe.close()
+        os.waitpid(self._process, 0)
+
+    def ends(self) -> tuple[BinaryIO, BinaryIO]:
+        """The two pipes, as far as this process holds them."""
+        return self._replies, self._requests
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")

@@ -25,7 +25,7 @@ from archiver.catalog.columns import COLUMNS
 from archiver.errors import ArchiverError
 from archiver.naming import FOLDER_SUFFIX
 from archiver.records.base import FORMAT_VERSION, NON_FINITE
-from archiver.storage.beneath import opened_folder
+from archiver.storage.beneath import OPEN_FOLDER
 from archiver.storage.journal import Journal
 from archiver.storage.reading import read_beneath
 
@@ -43,17 +43,13 @@ _TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
 
 
 @dataclass
-class Row:
-    """What the catalogue keeps of a run."""
+class _Row:
+    """What is found of a run."""
 
-    values: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     """By name of the column; what is missing was not there."""
     metrics: dict[str, float | None] = field(default_factory=dict)
     """By name, test metrics as `test_...`, logged numbers by their own; None: NaN."""
-
-    def cells(self) -> Cells:
-        """As the database takes it, and as it passes from one process to another."""
-        return [self.values.get(name) for name in NAMES], self.metrics
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -136,40 +132,53 @@ _RUN = msgspec.json.Decoder(_RunRecord)
 _RESULTS = msgspec.json.Decoder(_Results)
 
 
-def read_row(folder: Path) -> Row:
+def read_row(folder: Path | str) -> Cells:
     """The row of the archive in a folder, as far as it can be read. Never raises for what stands in it.
 
     Args:
         folder: of the archive; not a link.
     """
     problems: list[str] = []
-    name = folder.name.removesuffix(FOLDER_SUFFIX)
-    row = Row({"name": name})
+    name = os.path.basename(folder).removesuffix(FOLDER_SUFFIX)
+    row = _Row({"name": name})
+    if not _add_records(row, os.fspath(folder), name, problems):
+        _add_journal(row, Path(folder), problems)
+    if problems:
+        row.values["problem"] = "; ".join(problems)
+    metrics = row.metrics
+    if len(metrics) > MAXIMAL_METRICS or max(map(len, metrics), default=0) > MAXIMAL_TEXT:
+        metrics = {name[:MAXIMAL_TEXT]: metrics[name] for name in list(metrics)[:MAXIMAL_METRICS]}
+    return _plain_all([*map(row.values.get, NAMES)]), metrics
+
+
+def _plain_all(values: list[Any]) -> list[Value]:
+    """As `plain` makes them; of nearly all runs nothing is to be changed, which is seen at once."""
+    texts = [value for value in values if value.__class__ is str]
+    if not "".join(texts).isascii() or max(map(len, texts)) > MAXIMAL_TEXT:
+        return [value if value is None else plain(value) for value in values]
+    return [value if value is None or value.__class__ is str else plain(value) for value in values]
+
+
+def _add_records(row: _Row, folder: str, name: str, problems: list[str]) -> bool:
+    """What the records say; whether the results are there, which are those of an archive that is sealed."""
     try:
-        with opened_folder(folder) as root:
-            results = _add_records(row, root, name, problems)
+        root = os.open(folder, OPEN_FOLDER)
     except OSError as error:
-        problems.append(str(error))
-        results = None
+        problems.append(f"cannot open {folder}: {error.strerror}")
+        return False
+    try:
+        run = _read(root, layout.RUN.path(name), _RUN, problems)
+        if run is not None:
+            row.values |= _of_run(run)
+        row.values["is_sealed"] = is_sealed = _is_sealed(root)
+        results = _read(root, layout.RESULTS.path(name), _RESULTS, problems) if is_sealed else None
+    finally:
+        os.close(root)
     if results is None:
-        _add_journal(row, folder, problems)
-    row.metrics = {name[:MAXIMAL_TEXT]: row.metrics[name] for name in list(row.metrics)[:MAXIMAL_METRICS]}
-    row.values["problem"] = "; ".join(problems) or None
-    row.values = {column: value if value is None else plain(value) for column, value in row.values.items()}
-    return row
-
-
-def _add_records(row: Row, root: int, name: str, problems: list[str]) -> _Results | None:
-    """What the records say; the results only of an archive that is sealed, else None."""
-    run = _read(root, layout.RUN.path(name), _RUN, problems)
-    if run is not None:
-        row.values |= _of_run(run)
-    row.values["is_sealed"] = _is_sealed(root)
-    results = _read(root, layout.RESULTS.path(name), _RESULTS, problems) if row.values["is_sealed"] else None
-    if results is not None:
-        row.values |= _of_results(results)
-        row.metrics = dict(_metrics(results))
-    return results
+        return False
+    row.values |= _of_results(results)
+    row.metrics = dict(_metrics(results))
+    return True
 
 
 def _is_sealed(root: int) -> bool:
@@ -257,7 +266,7 @@ def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
             yield name, number
 
 
-def _add_journal(row: Row, folder: Path, problems: list[str]) -> None:
+def _add_journal(row: _Row, folder: Path, problems: list[str]) -> None:
     """A run that is not sealed is told by its journal alone."""
     try:
         contents = Journal(folder).read()

@@ -1,23 +1,23 @@
 """What all records share: strictness, the header, times, and numbers that may be NaN or infinite."""
 
-from __future__ import annotations
-
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    VERSION,
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StringConstraints,
-    WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 FORMAT_VERSION = 1
+
+BUILDS_UNDER_LOCK = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
+"""Whether two threads that are the first to use a class put it together once: then that may wait until it is used."""
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -41,12 +41,27 @@ def write_real(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-Real = Annotated[
-    float,
-    BeforeValidator(_read_real),
-    PlainSerializer(write_real, return_type=Any, when_used="json"),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": list(NON_FINITE)}]}),
-]
+class _RealForm:
+    """What pydantic has to know of `Real`, made once: made anew for each of 200 fields, it shows in start-up."""
+
+    _SCHEMA = core_schema.no_info_before_validator_function(
+        _read_real,
+        core_schema.float_schema(),
+        serialization=core_schema.plain_serializer_function_ser_schema(
+            write_real, return_schema=core_schema.any_schema(), when_used="json"
+        ),
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return cls._SCHEMA
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number"}, {"enum": list(NON_FINITE)}]}
+
+
+Real = Annotated[float, _RealForm]
 """A float64. In JSON a number, or one of the strings "NaN", "Infinity", "-Infinity"."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -82,7 +97,14 @@ def local_offset_seconds() -> int:
 class Part(BaseModel):
     """A piece of a record: unknown fields are refused, values are never coerced, instances never change."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+        defer_build=BUILDS_UNDER_LOCK,
+    )
 
 
 class Unavailable(Part):

@@ -1,7 +1,5 @@
 """Where data came from: the files and folders behind it, and what tells their content apart."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

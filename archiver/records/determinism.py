@@ -1,7 +1,5 @@
 """What decides the bits of a training: seeds, random states, threads, numerical settings."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from archiver.records.base import Count, Json, Part, Real, Sha256, Unavailable

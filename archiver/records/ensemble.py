@@ -1,7 +1,5 @@
 """The journal of an ensemble: a line that says what is searched, and a line for each candidate that was tried."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -4,8 +4,6 @@ The user's home folder is written as `~` in every path; secrets are replaced by 
 recorded.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints

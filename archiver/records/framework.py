@@ -1,7 +1,5 @@
 """Keras and its backend: versions, builds, devices, settings."""
 
-from __future__ import annotations
-
 from archiver.records.base import Count, Json, Part, Real, Unavailable
 from archiver.records.determinism import OnednnPart, ThreadsPart, XlaPart
 

@@ -1,7 +1,5 @@
 """The journal: one event per line, appended as things happen. Its last status event is the run's status."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

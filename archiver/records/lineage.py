@@ -1,7 +1,5 @@
 """Where the weights came from that a run began with."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from archiver.records.base import Part, Sha256

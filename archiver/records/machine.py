@@ -1,7 +1,5 @@
 """The computer a training ran on: operating system, processor, memory, disks, GPUs, what limits a container."""
 
-from __future__ import annotations
-
 from archiver.records.base import Count, Part, Real, Unavailable, UtcTime
 
 

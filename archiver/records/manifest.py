@@ -1,7 +1,5 @@
 """The list of an archive's files, with MD5."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Md5, Part, Real, Record, Sha256, UtcTime

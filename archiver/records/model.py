@@ -1,7 +1,5 @@
 """What a model is: its architecture, and the table of its weights."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

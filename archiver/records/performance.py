@@ -5,8 +5,6 @@ places of their epochs in the run (0, 1, 2, ... over all phases; epochs without 
 where more is better, -1 where less is. Values that are NaN or infinite are counted and left out, but where it says so.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from archiver.records.base import Count, Part, Real, Unavailable

@@ -1,7 +1,5 @@
 """What came of running a run again."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Part, Real, Record, Sha256, Unavailable, UtcTime

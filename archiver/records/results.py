@@ -1,7 +1,5 @@
 """What came out of a run."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What a run is: its name, what the user said of it, and the process that trained it."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Scores of a model on test data: the headline scores in the results, the tables in a record of their own."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Part, Real, Record, Sha256, Unavailable

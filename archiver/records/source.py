@@ -1,7 +1,5 @@
 """What ran: the command, and the source files."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Part, Record, Sha256, Unavailable, UtcTime

@@ -1,7 +1,5 @@
 """What was measured while a run went on: summaries of the traces, cooling breaks, the guard, what could not be had."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from archiver.records.base import Count, Part, Real, Record, Unavailable, UtcTime

@@ -1,7 +1,5 @@
 """How long everything took."""
 
-from __future__ import annotations
-
 from archiver.records.base import Count, Part, Real, Unavailable, UtcTime
 
 

@@ -1,7 +1,5 @@
 """How a model was trained: configuration, optimizer, preprocessing, history, checkpoint."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -10,8 +10,6 @@ from typing import Any
 from archiver.archive import verifying
 from archiver.archive.findings import VerifyReport
 from archiver.archive.verifying import HashChoice
-from archiver.remote.fetching import fetched_run
-from archiver.remote.listing import archive_folders, list_remote
 from archiver.remote.patience import PATIENT, Patience
 from archiver.remote.urls import is_url, open_remote
 
@@ -64,6 +62,8 @@ def verify(
     options |= {"public_key": public_key, "on_bytes": on_bytes}
     if not isinstance(path, str) or not is_url(path):
         return verifying.verify(path, **options)
+    from archiver.remote.fetching import fetched_run
+
     with fetched_run(path, storage_options=storage_options, whole=deep or secrets, patience=patience) as found:
         report = verifying.verify(found.folder, unfetched=found.unfetched, **options)
     findings, information = (
@@ -81,6 +81,8 @@ def find_remote_archives(url: str, storage_options: Mapping[str, Any] | None = N
         MissingExtraError: the library of its scheme is not installed.
         RemoteError: the store cannot be reached, or refused.
     """
+    from archiver.remote.listing import archive_folders, list_remote
+
     remote = open_remote(url, storage_options)
     folders = archive_folders(list_remote(remote))
     if folders in ([], [""]):

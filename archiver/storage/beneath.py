@@ -37,7 +37,8 @@ _KINDS: dict[int, Kind] = {
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _DEVICE = re.compile(r"(?:^|(?<=/))(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.[^/]*)?(?=/|$)", re.IGNORECASE)
 """What Windows takes for a device, whatever stands behind the first dot."""
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags of `os.open` for a folder that is no link."""
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -141,6 +142,11 @@ def open_beneath(root: int, path: str) -> int:
         UnsafeFileError: a component is a link, or what is there is no regular file (nothing of it is read).
         OSError: it is not there, or not permitted; `filename` is `path`.
     """
+    return open_sized_beneath(root, path)[0]
+
+
+def open_sized_beneath(root: int, path: str) -> tuple[int, int]:
+    """As `open_beneath`, and how many bytes the file has."""
     *folders, name = relative_parts(path)
     descriptor = root
     try:
@@ -159,23 +165,24 @@ def open_beneath(root: int, path: str) -> int:
 
 def _step(parent: int, name: str, path: str) -> int:
     try:
-        return os.open(name.encode(), _OPEN_FOLDER, dir_fd=parent)
+        return os.open(name.encode(), OPEN_FOLDER, dir_fd=parent)
     except OSError:
         # Opening as a folder does nothing to what is none; looking at it says what it is.
         _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "folder", name, path)
         raise
 
 
-def _open_regular(parent: int, name: str, path: str) -> int:
+def _open_regular(parent: int, name: str, path: str) -> tuple[int, int]:
     # Looking first: opening a device can already do something. Looking again: it may have been replaced meanwhile.
     _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "file", name, path)
     descriptor = os.open(name.encode(), _OPEN_FILE, dir_fd=parent)
     try:
-        _require(os.fstat(descriptor), "file", name, path)
+        status = os.fstat(descriptor)
+        _require(status, "file", name, path)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, status.st_size
 
 
 def _require(status: os.stat_result, kind: Kind, name: str, path: str) -> None:
@@ -251,7 +258,7 @@ def _walk_below(folder: int, prefix: bytes, name: bytes, depth: int, walking: _W
 
 
 def _open_folder(parent: int, name: bytes) -> int:
-    descriptor = os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    descriptor = os.open(name, OPEN_FOLDER, dir_fd=parent)
     try:
         os.stat(b".", dir_fd=descriptor)  # names alone can be listed of a folder that may not be entered
     except BaseException:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from archiver.cores import usable_cores
 from archiver.storage.beneath import opened_folder, walk
 from archiver.storage.digests import file_digests
 
@@ -37,7 +37,7 @@ def hash_files(root: Path, sizes: dict[str, int], algorithms: Sequence[str]) -> 
         with (root / path).open("rb", buffering=0) as file:
             results[path] = file_digests(file, algorithms)
 
-    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else os.cpu_count() or 1
+    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else usable_cores()
     in_threads(hash_one, sorted(sizes, key=lambda path: -sizes[path]), threads)
     return results
 

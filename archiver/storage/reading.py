@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from archiver.errors import UnsafeFileError
-from archiver.storage.beneath import open_beneath, opened_folder
+from archiver.storage.beneath import open_beneath, open_sized_beneath, opened_folder
 from archiver.storage.guards import FREE_BYTES, MAXIMAL_GROWTH, check_growth
 
 PIECE_BYTES = 1 << 16
@@ -83,9 +83,8 @@ def read_below(folder: Path, path: str, limit: int) -> bytes:
 
 def read_beneath(root: int, path: str, limit: int) -> bytes:
     """As `read_below`, below an open folder (a descriptor)."""
-    descriptor = open_beneath(root, path)
+    descriptor, size = open_sized_beneath(root, path)
     try:
-        size = os.fstat(descriptor).st_size
         # In pieces no larger than what is there: Python sets memory aside for all that is asked for.
         data = b"" if size > limit else os.read(descriptor, size + 1)
         if len(data) != size:

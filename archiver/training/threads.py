@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from archiver.cores import usable_cores
 from archiver.records.base import Unavailable
 from archiver.records.determinism import ThreadsPart
 from archiver.training.reading import known, whole
-
-
-def usable_cores() -> int:
-    """Logical cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def tensorflow_threads(tf: Any) -> ThreadsPart:

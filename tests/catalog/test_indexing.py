@@ -263,7 +263,7 @@ def test_relatives_are_found_by_their_weights(tmp_path):
 def test_many_are_read_by_several_processes_and_a_killed_one_is_made_up_for(store, monkeypatch):
     alone = open_store(store).to_dataframe(sort=["path"])
     monkeypatch.setattr(parallel, "MINIMAL_RUNS", 2)
-    monkeypatch.setattr(parallel, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(parallel, "RUNS_AT_ONCE", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     opened = open_store(store, refreshed=False)
