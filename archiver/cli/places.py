@@ -19,7 +19,7 @@ else:
     Place = Any
 
 
-class PlaceType(click.ParamType):
+class PlaceType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
     """A path as a `Path`, a URL as it was typed: a path would lose one of its slashes."""
 
     name = "path or URL"

@@ -66,7 +66,8 @@ def command(
     from archiver.storage.hashing_ahead import HashingAhead
 
     # Begun before the modules below are imported, which takes longer than to hash a gigabyte.
-    ahead = HashingAhead(paths[0], ALGORITHMS if algorithm == "all" else (algorithm,)) if _is_run(paths) else None
+    run = _only_run(paths)
+    ahead = HashingAhead(run, ALGORITHMS if algorithm == "all" else (algorithm,)) if run is not None else None
 
     from archiver.archive.findings import printable
     from archiver.errors import ArchiverError
@@ -102,9 +103,11 @@ def command(
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _is_run(paths: tuple[Place, ...]) -> bool:
-    """Whether one archive is asked for, as a folder."""
-    return len(paths) == 1 and isinstance(paths[0], Path) and (paths[0] / "manifest-blake3.txt").is_file()
+def _only_run(paths: tuple[Place, ...]) -> Path | None:
+    """The folder that is asked for, where it is one archive and nothing else is."""
+    first = paths[0]
+    is_run = len(paths) == 1 and isinstance(first, Path) and (first / "manifest-blake3.txt").is_file()
+    return first if is_run and isinstance(first, Path) else None
 
 
 def _verify(place: Place, hashing_ahead: HashingAhead | None, **options: Any) -> VerifyReport:

@@ -82,14 +82,21 @@ def serve(requests: TextIO, answer: Callable[[Mapping[str, Any]], None]) -> None
 
     Thread(target=read, daemon=True).start()
     sender = Sender(answer)
-    request = waiting.get()
-    while request is not None:
-        following = waiting.get_nowait() if not waiting.empty() else False
+    wanted: dict[str, Any] | None = None
+    while True:
+        if wanted is not None and waiting.empty():
+            sender.push(wanted["folder"], wanted["number"])
+            wanted = None
+            continue
+        request = waiting.get()
+        if request is None:
+            break
         if request["ask"] == "names":
             sender.open(request["url"], request["storage_options"])
-        elif not following or following["ask"] != "push":
-            sender.push(request["folder"], request["number"])
-        request = waiting.get() if following is False else following
+        else:
+            wanted = request
+    if wanted is not None:
+        sender.push(wanted["folder"], wanted["number"])
 
 
 def main() -> None:
