@@ -152,13 +152,15 @@ class Downloader:
         if SEAL in self._there.files:
             self._get(SEAL)
             self._sealed = parse_manifest(read_below(self._folder, SEAL, MAXIMAL_MANIFEST_BYTES), "blake3")[0]
-        here = self._clean()
+        here = self._clean() - {SEAL}
         wanted = sorted(self._there.files.keys() - here - {SEAL}, key=lambda path: -self._there.files[path].size_bytes)
         size = sum(self._there.files[path].size_bytes for path in wanted)
         files.require_room(self._folder / "file", size)
         in_threads(self._get, wanted, THREADS)
         self._on_bytes(sum(self._there.files[path].size_bytes for path in here))
-        return len(wanted) + (SEAL in self._there.files), size, len(here)
+        if SEAL in self._there.files:
+            wanted.append(SEAL)
+        return len(wanted), sum(self._there.files[path].size_bytes for path in wanted), len(here)
 
     def _clean(self) -> set[str]:
         """What an interrupted pull left and is as it was sealed stays; everything else goes."""

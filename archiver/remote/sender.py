@@ -105,7 +105,9 @@ def main() -> None:
         os._exit(0)
     os.nice(5)
     output = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):  # what a library prints is no answer
+        os.dup2(nowhere, descriptor)
 
     def answer(told: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the training has ended, and the upload goes on

@@ -71,10 +71,10 @@ class Upload:
         path = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "archiver.remote.sender"],
+                [sys.executable or "python3", "-P", "-m", "archiver.remote.sender"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
                 start_new_session=True,  # Ctrl-C is for the training
@@ -88,11 +88,13 @@ class Upload:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.wait()  # what was started has left the work to a process that is nobody's child
-        with contextlib.suppress(OSError, ValueError):
-            for line in process.stdout:
+        with process.stdout as answers, process.stderr as errors, contextlib.suppress(OSError, ValueError):
+            reason = (errors.read().splitlines() or [""])[-1]  # what kept it from beginning
+            for line in answers:
                 self._hear(json.loads(line))
-        self._end("the process that uploads has ended")
+        self._end(f"the process that uploads has ended. {reason}".strip())
 
     def _hear(self, told: dict[str, Any]) -> None:
         with self._changed:

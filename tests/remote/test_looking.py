@@ -163,3 +163,17 @@ def test_what_is_missing_is_named(tmp_path):
         archiver.verify("gs://bucket/run")
     with pytest.raises(NotAnArchiveError):
         archiver.verify("memory://nothing/here")
+
+
+def test_the_hub_as_far_as_it_can_be_tried_here():
+    """Its listings tell SHA-256 of large files, git's digest of others; each file is a commit, one after the other."""
+    from huggingface_hub.hf_api import BlobLfsInfo
+
+    from archiver.remote.listing import entry_of
+    from archiver.remote.urls import open_remote
+
+    remote = open_remote("hf://user/digits_models")
+    assert (remote.root, remote.threads, remote.name) == ("user/digits_models", 1, "digits_models")
+    large = {"size": 9, "blob_id": "a" * 40, "lfs": BlobLfsInfo(size=9, sha256="b" * 64, pointer_size=130)}
+    assert entry_of(large).digests == {"sha256": "b" * 64}
+    assert entry_of({"size": 9, "blob_id": "a" * 40, "lfs": None}).digests == {"git": "a" * 40}
