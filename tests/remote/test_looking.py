@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +12,7 @@ from archiver.errors import MissingExtraError, NotAnArchiveError, RemoteError
 from archiver.remote.checking import find_remote_archives
 from archiver.remote.patience import Patience
 from archiver.testing import tiny_run
-from tests.remote.conftest import Store, folder_bytes
-
-PROGRAM = str(Path(sys.executable).parent / "archiver")
-
-
-def command(store: Store, *arguments: object, cwd: Path, code: int = 0) -> str:
-    result = subprocess.run(
-        [PROGRAM, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False,
-        env=os.environ | store.environment,
-    )  # fmt: skip
-    assert "Traceback" not in result.stderr
-    assert result.returncode == code, (result.stdout, result.stderr)
-    return result.stdout + result.stderr
+from tests.remote.conftest import command, folder_bytes, put
 
 
 @pytest.fixture
@@ -101,20 +86,20 @@ def test_damage_there_is_found_as_it_is_here(store, tmp_path, large_run):
     assert archiver.verify(url).is_whole
 
 
-@pytest.mark.parametrize("name", ["../../evil", "files//x", "files/\x01x", "files"])
-def test_hostile_names_are_findings(name, store, tmp_path):
+def test_hostile_names_are_findings(store, tmp_path):
     archiver.push(tiny_run(tmp_path / "runs", "digits").path, store.url)
-    bucket = store.url.removeprefix("s3://")
-    store.filesystem.call_s3("put_object", Bucket=bucket, Key=f"digits_models/{name}", Body=b"x")
+    names = ["../../evil", "files//x", "files/\x01x", "files"]
+    for name in names:
+        put(store, f"digits_models/{name}")
     report = archiver.verify(f"{store.url}/digits_models")
-    assert ("unsafe_path", name) in {(finding.code, finding.path) for finding in report.findings}
+    assert {finding.path for finding in report.findings if finding.code == "unsafe_path"} == set(names)
     assert "\x01" not in "".join(finding.describe() for finding in report.findings)
 
 
-def test_a_zip_file_and_a_bag_there(store, tmp_path):
+def test_a_zip_file_and_a_bag_there(store, tmp_path, capsys):
     run = tiny_run(tmp_path / "runs", "digits")
     for form in ("zip", "bag"):
-        out = command(store, "export", run.path, "--to", form, cwd=tmp_path)
+        out = command(capsys, "export", run.path, "--to", form)
         assert out
     store.filesystem.put(str(tmp_path / "runs" / "digits_models.zip"), f"{store.url}/handed.zip")
     store.filesystem.put(str(tmp_path / "runs" / "digits_models_bag"), f"{store.url}/bag", recursive=True)
@@ -123,7 +108,7 @@ def test_a_zip_file_and_a_bag_there(store, tmp_path):
     assert zipped.is_whole
     assert bag.is_whole
     assert zipped.seal_id == bag.seal_id == run.seal_id
-    assert "complete (epochs), sealed" in command(store, "show", f"{store.url}/handed.zip", cwd=tmp_path)
+    assert "complete (epochs), sealed" in command(capsys, "show", f"{store.url}/handed.zip")
 
 
 def test_a_network_that_is_down_is_no_finding(store, tmp_path, large_run):
@@ -136,26 +121,24 @@ def test_a_network_that_is_down_is_no_finding(store, tmp_path, large_run):
         archiver.verify(f"{store.url}/digits_models", patience=Patience(2, 0.01))
 
 
-def test_the_command_line_takes_urls(store, tmp_path):
+def test_the_command_line_takes_urls(store, tmp_path, capsys):
     runs = [tiny_run(tmp_path / "runs", "digits", epochs=count) for count in (2, 3)]
     for run in runs:
-        told = command(store, "push", run.path, f"{store.url}/runs", cwd=tmp_path)
+        told = command(capsys, "push", run.path, f"{store.url}/runs")
         assert f"seal id: {run.seal_id}" in told
     url = f"{store.url}/runs"
     assert find_remote_archives(url) == [f"{url}/digits-2_models", f"{url}/digits_models"]
-    assert "2 of 2 archives are whole" in command(store, "verify", url, cwd=tmp_path)
-    shown = command(store, "show", f"{url}/digits_models", cwd=tmp_path)
+    assert "2 of 2 archives are whole" in command(capsys, "verify", url)
+    shown = command(capsys, "show", f"{url}/digits_models")
     assert "complete (epochs), sealed" in shown
     assert "/tmp" not in shown.replace(str(tmp_path), "")
-    here = command(store, "diff", "--format", "json", *(run.path for run in runs), cwd=tmp_path, code=1)
-    there = command(store, "diff", "--format", "json", f"{url}/digits_models", runs[1].path, cwd=tmp_path, code=1)
+    here = command(capsys, "diff", "--format", "json", *(run.path for run in runs), code=1)
+    there = command(capsys, "diff", "--format", "json", f"{url}/digits_models", runs[1].path, code=1)
     assert there == here.replace(str(runs[0].path), f"{url}/digits_models")
-    pulled = command(store, "pull", f"{url}/digits_models", "mine", cwd=tmp_path)
+    pulled = command(capsys, "pull", f"{url}/digits_models", tmp_path / "mine")
     assert "mine: whole" in pulled
-    assert "another run lies there" in command(
-        store, "push", tiny_run(tmp_path / "other", "digits").path, url, cwd=tmp_path, code=7
-    )
-    assert "nothing. Expected the folder of a run" in command(store, "verify", f"{url}/none", cwd=tmp_path, code=4)
+    assert "another run lies there" in command(capsys, "push", tiny_run(tmp_path / "other", "digits").path, url, code=7)
+    assert "nothing. Expected the folder of a run" in command(capsys, "verify", f"{url}/none", code=4)
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -13,8 +13,7 @@ import pytest
 import archiver
 from archiver.archive.snapshots import newest_snapshot
 from archiver.errors import ArchiverWarning, ArgumentError, MissingExtraError
-from archiver.testing import tiny_run
-from tests.remote.conftest import Store, folder_bytes
+from tests.remote.conftest import Store, folder_bytes, put
 from tests.training.scripts import Server, serving
 from tests.training.small import arrays, model
 
@@ -36,18 +35,21 @@ def eventually(condition, seconds: float = 60) -> None:
 
 
 def test_a_training_is_there_while_it_runs_and_in_the_end(store, tmp_path):
+    """Under a name that is taken there."""
     import keras
+
+    put(store, "runs/digits_models/journal.jsonl")
 
     seen: list[dict[str, bytes]] = []
 
     class Look(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                url = f"{store.url}/runs/digits_models"
+                url = f"{store.url}/runs/digits-2_models"
                 eventually(
-                    lambda: any("snapshot-000001/manifest" in path for path in store.files("runs/digits_models"))
+                    lambda: any("snapshot-000001/manifest" in path for path in store.files("runs/digits-2_models"))
                 )
-                seen.append(store.files("runs/digits_models"))
+                seen.append(store.files("runs/digits-2_models"))
                 assert archiver.verify(url).status.startswith("running")
 
     key = secrets.token_hex(20)
@@ -58,9 +60,10 @@ def test_a_training_is_there_while_it_runs_and_in_the_end(store, tmp_path):
     run = archive.finalize(test_data=(x, y))
     assert any(b'"epoch_ended"' in files["journal.jsonl"] for files in seen)
     assert not any(SEAL in files for files in seen)
-    assert store.files("runs/digits_models") == folder_bytes(run.path)
-    archiver.verify(f"{store.url}/runs/digits_models", deep=True).raise_for_findings()
+    assert store.files("runs/digits-2_models") == folder_bytes(run.path)
+    archiver.verify(f"{store.url}/runs/digits-2_models", deep=True).raise_for_findings()
     assert run.path.is_relative_to(tmp_path / "cache" / "archiver" / "staging")
+    assert store.files("runs/digits_models") == {"journal.jsonl": b"x"}
     assert key.encode() not in b"".join(folder_bytes(run.path).values())
     assert not any(key in path.read_text() for path in (tmp_path / "cache").rglob("*.jsonl"))
 
@@ -77,17 +80,6 @@ def test_a_network_that_is_down_stops_nothing_and_loses_nothing(store, tmp_path)
     store.plan()
     archiver.push(run.path, store.url)
     assert store.files("digits_models") == folder_bytes(run.path)
-
-
-def test_names_that_are_taken_there_are_left_alone(store, tmp_path):
-    other = tiny_run(tmp_path / "elsewhere", "digits")
-    archiver.push(other.path, store.url)
-    archive = archiver.RunArchiver(store.url, name="digits", figures=False)
-    fit(archive, epochs=1)
-    run = archive.finalize()
-    assert run.name == "digits-2"
-    assert store.files("digits_models") == folder_bytes(other.path)
-    assert store.files("digits-2_models") == folder_bytes(run.path)
 
 
 @pytest.fixture(scope="module")
