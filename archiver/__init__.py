@@ -17,6 +17,7 @@ How it is built, from the bottom up; imports point downwards only:
 - `collect`: functions that look at the world and return records.
 - `sampling`: readings over time: samplers and traces, `MemoryMonitor`, the guard, cooling breaks.
 - `archive`: an archive as an object: opening, reading typed, status, verifying, signing.
+- `remote`: runs in stores of other machines, through fsspec: pushing, pulling, verifying there.
 - `comparison`: two runs side by side: candidate causes, effects, a verdict.
 - `report`: the generated README.
 - `sealing`, `closing`: the order of sealing and the rules for changing what is sealed; ending a run.
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from archiver import data, ensemble, errors, layout
     from archiver.archive.run import Run
     from archiver.archive.signing import sign
-    from archiver.archive.verifying import verify
     from archiver.catalog import open_store
     from archiver.comparison.comparing import compare
+    from archiver.remote.checking import verify
+    from archiver.remote.downloading import pull
+    from archiver.remote.uploading import push
     from archiver.repairing import repair
     from archiver.sampling.cooling_policy import CoolingPolicy
     from archiver.sampling.monitor import MemoryMonitor
@@ -66,6 +69,8 @@ __all__ = [
     "fit",
     "layout",
     "open_store",
+    "pull",
+    "push",
     "repair",
     "seed",
     "sign",
@@ -81,10 +86,12 @@ _HOMES = {
     "estimate_memory": "archiver.training.memory_estimate",
     "fit": "archiver.training.fitting",
     "open_store": "archiver.catalog",
+    "pull": "archiver.remote.downloading",
+    "push": "archiver.remote.uploading",
     "repair": "archiver.repairing",
     "seed": "archiver.training.seeding",
     "sign": "archiver.archive.signing",
-    "verify": "archiver.archive.verifying",
+    "verify": "archiver.remote.checking",
 }
 _MODULES = ("data", "ensemble", "errors", "layout")
 _KERAS_EXTRA = 'pip install "keras-archiver[tensorflow]"'

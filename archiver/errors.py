@@ -122,5 +122,11 @@ class CannotReproduceError(ArchiverError):
     exit_code = 17
 
 
+class RemoteError(ArchiverError):
+    """A store of another machine cannot be reached, or refused; what lies here is as it was."""
+
+    exit_code = 18
+
+
 class ArchiverWarning(UserWarning):
     """Something could not be archived as asked; training is not affected."""

@@ -1,6 +1,7 @@
 """Train a small CNN on scikit-learn's handwritten digits, archive the run, and verify the archive.
 
 python examples/digits_cnn.py --root runs
+python examples/digits_cnn.py --root s3://bucket/runs
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def tree(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train, archive and verify a CNN on handwritten digits.")
-    parser.add_argument("--root", default="runs", help="the folder of the runs")
+    parser.add_argument("--root", default="runs", help="the folder of the runs, or the URL of a store")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=42)
@@ -86,6 +87,9 @@ def main() -> None:
     run = archive.finalize(test_data=data["test"])
 
     archiver.verify(run.path).raise_for_findings()
+    if "://" in arguments.root:
+        archiver.verify(f"{arguments.root}/{run.path.name}").raise_for_findings()
+        print(f"\nuploaded and verified: {arguments.root}/{run.path.name}")
     print(f"\n{run.path}\n{tree(run.path)}")
     print(f"\nreport: {run.path / 'README.md'}")
 

@@ -14,7 +14,7 @@ from archiver import layout
 from archiver.archive.clocks import inform_of_clocks
 from archiver.archive.completeness import excused_files, missing_files
 from archiver.archive.crate_agreement import check_crate
-from archiver.archive.documents import parse_document
+from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, parse_document
 from archiver.archive.inspection import Inspection
 from archiver.archive.model_agreement import check_model
 from archiver.archive.outcome import build_history, derived_sections
@@ -125,6 +125,9 @@ def _read_records(inspection: Inspection) -> Records:
 def _read_record(inspection: Inspection, entry: RecordFile[R], path: str) -> R:
     if path in inspection.undone:
         return parse_document(inspection.undone[path], entry.record, str(inspection.run.path / path))
+    if path in inspection.unfetched.sizes:  # it is too large to be one, which reading it tells
+        data = inspection.read_now(path, MAXIMAL_DOCUMENT_BYTES)
+        return parse_document(data, entry.record, str(inspection.run.path / path))
     return inspection.run.read(entry)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +19,16 @@ ROOT_VARIABLE = "ARCHIVER_ROOT"
 """An environment variable: the folder where every RunArchiver of the process makes its runs, whatever it was told."""
 
 
-def claim(root: Path, name: RunName, on_existing: OnExisting, **details: Any) -> tuple[Run, int]:
+def claim(
+    root: Path, name: RunName, on_existing: OnExisting, *, taken: Collection[str] = (), **details: Any
+) -> tuple[Run, int]:
     """Make the folder of a new run and write the first line of its journal.
 
     Args:
         root: the folder of the runs; made if it is not there.
         name: the name wished for; where it is taken, the next free version is claimed.
         on_existing: "error" refuses instead of claiming a version.
+        taken: folders that exist elsewhere, and shall not be made here.
         details: what the journal's first line says besides name and process.
 
     Returns:
@@ -35,7 +39,7 @@ def claim(root: Path, name: RunName, on_existing: OnExisting, **details: Any) ->
         StorageError: nothing can be written there; nothing is left behind.
     """
     version = 1
-    while not files.claim_folder(root / folder_name(name.version(version))):
+    while (folder := folder_name(name.version(version))) in taken or not files.claim_folder(root / folder):
         if on_existing == "error":
             raise RunStateError(
                 f"Received the name {name.name!r}, which exists: {root / folder_name(name.name)}. "

@@ -11,7 +11,6 @@ from archiver.archive.inspection import Inspection
 from archiver.errors import ArchiverError
 from archiver.storage.iris import path_of
 from archiver.storage.manifests import MANIFEST_NAMES
-from archiver.storage.reading import read_below
 
 MAXIMAL_CRATE_BYTES = 64 << 20
 MAXIMAL_CRATE_FILES = 10_000
@@ -39,7 +38,7 @@ def check_crate(inspection: Inspection) -> None:
 def _read(inspection: Inspection) -> list[Any] | None:
     crate = layout.CRATE.pattern
     try:
-        data = read_below(inspection.run.path, crate, MAXIMAL_CRATE_BYTES)
+        data = inspection.read_now(crate, MAXIMAL_CRATE_BYTES)
         require_few_values(data, crate)
         document = json.loads(data)
     except (OSError, ArchiverError, ValueError, RecursionError) as error:

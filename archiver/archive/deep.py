@@ -14,7 +14,6 @@ from archiver.archive.tensor_tables import TensorRecords, TensorTable, tensor_ta
 from archiver.errors import ArchiverError
 from archiver.records.base import Unavailable
 from archiver.records.results import TestResults
-from archiver.storage.reading import open_below, require_stored
 from archiver.storage.tensors import Tensors, open_tensors
 
 
@@ -22,6 +21,7 @@ def check_tensors(inspection: Inspection, *, deep: bool) -> None:
     """Compare the tensors of the files whose bytes were changed; with `deep`, of all files."""
     records = TensorRecords.of(inspection.run)
     tables = tensor_tables(inspection.run, records)
+    inspection.unfetched.fetch({*inspection.damaged, *tables})
     diagnosis = Diagnosis(inspection, records, tables)
     for file in sorted(inspection.damaged):
         diagnosis.explain(file)
@@ -66,8 +66,7 @@ def _check_file(inspection: Inspection, table: TensorTable) -> None:
         return  # such a file may be in a form that is not read at all, which is no fault
     file = table.file
     try:
-        with open_below(inspection.run.path, file) as opened, contextlib.ExitStack() as stack:
-            require_stored(opened, file)
+        with inspection.open_stored(file) as opened, contextlib.ExitStack() as stack:
             tensors = stack.enter_context(open_tensors(opened, table.form, where=file))
             for location, recorded in table.recorded.items():
                 received = _digest(inspection, tensors, location, (file, recorded.what))

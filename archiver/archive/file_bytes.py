@@ -8,11 +8,10 @@ from archiver import layout
 from archiver.archive.inspection import Inspection
 from archiver.archive.transfer import explain_change, find_unreadable
 from archiver.cores import usable_cores
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, RemoteError
 from archiver.storage.digests import file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
 from archiver.storage.manifests import MANIFEST_NAMES
-from archiver.storage.reading import open_below, require_stored
 
 
 def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: Callable[[int], None] | None) -> None:
@@ -33,10 +32,13 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
         try:
             known = ahead.digests(path, tuple(wanted[path]), sizes[path], on_bytes) if ahead and path in begun else None
             results[path] = known or _read_digests(inspection, path, wanted[path], on_bytes)
+        except RemoteError:
+            raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
             results[path] = error
 
     threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else usable_cores()
+    threads = max(threads, inspection.unfetched.threads)
     in_threads(hash_one, sorted(sizes, key=lambda path: (path in begun, -sizes[path])), threads)
     for path in sorted(wanted):
         _compare_digests(inspection, path, wanted[path], results[path])
@@ -45,8 +47,7 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
 def _read_digests(
     inspection: Inspection, path: str, algorithms: Iterable[str], on_bytes: Callable[[int], None] | None
 ) -> dict[str, str]:
-    with open_below(inspection.run.path, path) as file:
-        require_stored(file, path)
+    with inspection.open_stored(path) as file:
         return file_digests(file, algorithms, on_bytes, inspection.sizes[path])
 
 

@@ -21,10 +21,19 @@ def list_files(inspection: Inspection) -> None:
                 _list_one(inspection, entry, folders)
     except ArchiverError as error:
         inspection.find("unreadable", "", f"its files cannot be listed: {error}")
+    _list_unfetched(inspection)
     if layout.MANIFEST_BLAKE3.pattern in inspection.sizes:
         used = {parent for path in inspection.sizes for parent in _parents(path)} | inspection.unlistable
         for folder in sorted(folders - used):
             _unlisted_folder(inspection, folder)
+
+
+def _list_unfetched(inspection: Inspection) -> None:
+    unfetched = inspection.unfetched
+    inspection.sizes |= unfetched.sizes
+    inspection.newest_ns = max(inspection.newest_ns, unfetched.newest_ns)
+    for name, reason in unfetched.refused:
+        inspection.find("unsafe_path", name, reason)
 
 
 def _unlisted_folder(inspection: Inspection, folder: str) -> None:

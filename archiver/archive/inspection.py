@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import BinaryIO
 
 from archiver import layout
 from archiver.archive.findings import Cause, Finding, FindingCode
 from archiver.archive.run import Run
-from archiver.errors import ArchiverError
+from archiver.archive.unfetched import Unfetched
+from archiver.errors import ArchiverError, UnsafeFileError
 from archiver.records.manifest import FilePart
 from archiver.storage.digests import file_digests, sha256_of
 from archiver.storage.hashing_ahead import HashingAhead
-from archiver.storage.reading import open_below, read_below
+from archiver.storage.reading import open_below, read_below, require_stored
 
 MAXIMAL_EXPLAINING_BYTES = 256 << 20
 """So much is read, of one archive, to explain faults."""
@@ -34,6 +36,8 @@ class Inspection:
     run: Run
     hashing_ahead: HashingAhead | None = None
     """Works out digests of large files since before; None: all are worked out when they are compared."""
+    unfetched: Unfetched = field(default_factory=Unfetched)
+    """Files that are read elsewhere."""
     findings: list[Finding] = field(default_factory=list)
     information: list[Finding] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -86,14 +90,39 @@ class Inspection:
         if path in self.undone:
             return sha256_of(self.undone[path])
         try:
-            with open_below(self.run.path, path) as file:
+            with self.open(path) as file:
                 return file_digests(file, ("sha256",), maximal_bytes=self.sizes[path])["sha256"]
         except (OSError, ArchiverError):
             return None
 
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of a file, as they were before a transfer converted them; raises what `read_below` does."""
-        return self.undone[path] if path in self.undone else read_below(self.run.path, path, limit)
+        return self.undone[path] if path in self.undone else self.read_now(path, limit)
+
+    def read_now(self, path: str, limit: int) -> bytes:
+        """All bytes of a file as they are; raises what `read_below` does."""
+        if path not in self.unfetched.sizes:
+            return read_below(self.run.path, path, limit)
+        size = self.unfetched.sizes[path]
+        if size > limit:
+            raise UnsafeFileError(f"{path}: Received {size} bytes. Expected at most {limit}.")
+        with self.unfetched.open(path) as file:
+            return file.read()
+
+    def open(self, path: str) -> BinaryIO:
+        """A file for reading, here or elsewhere; raises what `open_below` does."""
+        return self.unfetched.open(path) if path in self.unfetched.sizes else open_below(self.run.path, path)
+
+    def open_stored(self, path: str) -> BinaryIO:
+        """As `open`, a file that is nearly all holes refused; raises what `require_stored` does."""
+        file = self.open(path)
+        try:
+            if path not in self.unfetched.sizes:
+                require_stored(file, path)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def may_read(self, size_bytes: int) -> bool:
         """Whether so much may still be read to explain faults; it is taken from what is left."""

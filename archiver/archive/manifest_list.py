@@ -13,7 +13,6 @@ from archiver.storage import manifests
 from archiver.storage.beneath import relative_parts
 from archiver.storage.digests import sha256_of
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES
-from archiver.storage.reading import read_below
 
 
 def read_manifests(inspection: Inspection) -> None:
@@ -47,7 +46,7 @@ def read_manifests(inspection: Inspection) -> None:
 
 def _read(inspection: Inspection, name: str) -> bytes | None:
     try:
-        return read_below(inspection.run.path, name, MAXIMAL_MANIFEST_BYTES)
+        return inspection.read_now(name, MAXIMAL_MANIFEST_BYTES)
     except (OSError, ArchiverError) as error:
         find_unreadable(inspection, name, error)
         return None

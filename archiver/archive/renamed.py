@@ -11,7 +11,6 @@ from archiver.archive.findings import Cause
 from archiver.archive.inspection import Inspection
 from archiver.errors import ArchiverError
 from archiver.storage.digests import file_digests
-from archiver.storage.reading import open_below
 
 MAXIMAL_UNKNOWN_BYTES = 4 << 20
 """An unlisted file is compared with missing ones of unknown size up to here."""
@@ -68,7 +67,7 @@ def _digest(inspection: Inspection, path: str, algorithm: str) -> str | None:
     if not inspection.may_read(inspection.sizes[path]):
         return None
     try:
-        with open_below(inspection.run.path, path) as file:
+        with inspection.open(path) as file:
             return file_digests(file, (algorithm,))[algorithm]
     except (OSError, ArchiverError):
         return None

@@ -25,7 +25,6 @@ from archiver import layout
 from archiver.archive.inspection import MAXIMAL_SIGNATURE_BYTES, Inspection
 from archiver.errors import ArchiverError, ArgumentError, DamagedFileError, MissingExtraError
 from archiver.storage.manifests import MANIFEST_NAMES
-from archiver.storage.reading import read_below
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -183,7 +182,7 @@ def check_signature(inspection: Inspection, key: EllipticCurvePublicKey) -> None
         inspection.find("signature", path, "there is no signature; `archiver sign RUN --key KEY` makes one")
         return
     try:
-        data = read_below(inspection.run.path, path, MAXIMAL_SIGNATURE_BYTES)
+        data = inspection.read_now(path, MAXIMAL_SIGNATURE_BYTES)
         statement = open_statement(data, key)
     except (OSError, ArchiverError) as error:
         inspection.find("signature", path, str(error))

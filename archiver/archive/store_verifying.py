@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from archiver.storage.job_results import run_noted_jobs
 
 def verify_store(
     paths: Sequence[str | os.PathLike[str]],
+    verify_one: Callable[..., VerifyReport] = verify,
     *,
     jobs: int | None = None,
     cluster: str | None = None,
@@ -25,6 +26,7 @@ def verify_store(
 
     Args:
         paths: of the archives, see `archiver.archive.run.find_archives`.
+        verify_one: another function that verifies one, at the top of a module: `archiver.verify` takes URLs, too.
         jobs: see `archiver.jobs.run_jobs`.
         cluster: see `archiver.jobs.run_jobs`; its workers must see the archives at the same paths.
         results: file that gets a line of JSON for each archive. Those that have a report there are not verified
@@ -38,7 +40,7 @@ def verify_store(
         ArgumentError, MissingExtraError: see `archiver.jobs.run_jobs`.
     """
     return run_noted_jobs(
-        partial(_verify_one, options),
+        partial(_verify, verify_one, options),
         [os.fspath(path) for path in paths],
         results,
         encode=VerifyReport.as_json,
@@ -48,8 +50,8 @@ def verify_store(
     )
 
 
-def _verify_one(options: dict[str, Any], path: str) -> VerifyReport:
-    return verify(path, **options)
+def _verify(verify_one: Callable[..., VerifyReport], options: dict[str, Any], path: str) -> VerifyReport:
+    return verify_one(path, **options)
 
 
 def _parsed(line: dict[str, Any]) -> VerifyReport:

@@ -13,7 +13,6 @@ from archiver.errors import ArchiverError
 from archiver.records.base import Record
 from archiver.records.telemetry import SamplingPart, Telemetry, TracePart
 from archiver.storage.journal import JournalContents, events_named
-from archiver.storage.reading import open_below
 
 FIRST_COLUMNS = ("elapsed_seconds", "part")
 MAXIMAL_HEADER_BYTES = 1 << 16
@@ -79,7 +78,7 @@ def _header(inspection: Inspection, trace: TracePart) -> tuple[str, ...] | None:
     if path not in inspection.sizes:
         return None
     try:
-        with open_below(inspection.run.path, path) as file:
+        with inspection.open(path) as file:
             line, end, _ = file.read(MAXIMAL_HEADER_BYTES).partition(b"\n")
     except (OSError, ArchiverError):
         return None

@@ -19,7 +19,6 @@ from archiver.archive.kinds import MAXIMAL_ZEROS_BYTES, lost_end
 from archiver.errors import ArchiverError
 from archiver.storage.digests import bytes_digests
 from archiver.storage.manifests import parse_manifest
-from archiver.storage.reading import open_below, read_below
 
 MAXIMAL_POINTER_BYTES = 1024
 
@@ -46,7 +45,7 @@ def explain_change(inspection: Inspection, path: str, expected: dict[str, str]) 
     size = inspection.sizes[path]
     try:
         if size <= MAXIMAL_BYTES and inspection.may_read(size):
-            data = read_below(inspection.run.path, path, MAXIMAL_BYTES)
+            data = inspection.read_now(path, MAXIMAL_BYTES)
             explanation = _pointer(data, inspection.digest_of(path, "sha256")) or _conversion(
                 inspection, path, data, expected
             )
@@ -54,7 +53,7 @@ def explain_change(inspection: Inspection, path: str, expected: dict[str, str]) 
                 return explanation
         if not inspection.may_read(min(size, MAXIMAL_ZEROS_BYTES)):
             return None
-        with open_below(inspection.run.path, path) as file:
+        with inspection.open(path) as file:
             found = lost_end(file, path, inspection.recorded_bytes(path))
     except (OSError, ArchiverError):
         return None

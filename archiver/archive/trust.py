@@ -18,7 +18,6 @@ from archiver.storage.beneath import unportable_part
 from archiver.storage.digests import sha256_of
 from archiver.storage.hdf5_texts import read_root_text
 from archiver.storage.keras_config import find_code, parse_config, read_keras_config
-from archiver.storage.reading import open_below
 
 MAXIMAL_PAGE_BYTES = 16 << 20
 """Of a page; whether a longer one holds a script is not looked at, which is told."""
@@ -71,7 +70,7 @@ def _tell_of_models(inspection: Inspection, model: Any) -> None:
 
 def _tell_of(inspection: Inspection, path: str, look: Callable[[BinaryIO], str | None]) -> None:
     try:
-        with open_below(inspection.run.path, path) as file:
+        with inspection.open(path) as file:
             told = look(file)
     except (ArchiverError, OSError) as error:
         told = f"what it runs cannot be told: {error}"

@@ -19,6 +19,7 @@ from archiver.archive.inspection import Inspection
 from archiver.archive.manifest_list import compare_lists, read_manifests
 from archiver.archive.run import Run
 from archiver.archive.secret_findings import check_secrets
+from archiver.archive.unfetched import Unfetched
 from archiver.archive.unwrapping import Unwrapped, unwrapped
 from archiver.errors import ArgumentError, RunStateError
 from archiver.storage.digests import ALGORITHMS
@@ -36,6 +37,7 @@ def verify(
     expect: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    unfetched: Unfetched | None = None,
     hashing_ahead: HashingAhead | None = None,
 ) -> VerifyReport:
     """Check one archive.
@@ -53,6 +55,7 @@ def verify(
         public_key: file with a public key in PEM: also check that the archive is signed (`model.sig`), with that key,
             over this very seal.
         on_bytes: is told how many more bytes were checked, on any thread; for a progress bar.
+        unfetched: what of it lies elsewhere, where the folder holds only its documents.
         hashing_ahead: has been hashing this folder's large files since before this module was imported.
 
     Returns:
@@ -65,6 +68,7 @@ def verify(
         UnsafeFileError: a zip file asks for what unpacking must not do.
         DamagedFileError: a zip file cannot be unpacked.
         StorageError: there is no room to unpack it.
+        RemoteError: what lies elsewhere cannot be read.
     """
     if algorithm not in (*ALGORITHMS, "all"):
         raise ArgumentError(f"Received algorithm={algorithm!r}. Expected 'blake3', 'sha256', 'md5' or 'all'.")
@@ -72,7 +76,7 @@ def verify(
     expected = checked_seal_id(expect) if expect is not None else None
     check_signature = _signature_check(public_key) if public_key is not None else _inform_of_signature
     with unwrapped(path) as wrapped:
-        inspection = Inspection(Run.open(wrapped.folder), hashing_ahead)
+        inspection = Inspection(Run.open(wrapped.folder), hashing_ahead, unfetched or Unfetched())
         list_files(inspection)
         read_manifests(inspection)
         compare_lists(inspection)

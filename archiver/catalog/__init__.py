@@ -14,7 +14,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from archiver.errors import MissingExtraError
 
@@ -25,20 +26,24 @@ DEFAULT_SORT = ("-created",)
 """Of runs: the youngest first."""
 
 
-def open_store(path: str | os.PathLike[str], *, refreshed: bool = True) -> Store:
-    """A folder of archives, and what its catalogue knows of them.
+def open_store(
+    path: str | os.PathLike[str], *, refreshed: bool = True, storage_options: Mapping[str, Any] | None = None
+) -> Store:
+    """A folder of archives, or a store elsewhere, and what its catalogue knows of them.
 
     Args:
-        path: the folder.
+        path: the folder, or a URL such as `s3://bucket/runs`.
         refreshed: bring the catalogue up to date first; False: what it had.
+        storage_options: for a URL: what fsspec's file system is given; kept in memory only.
 
     Raises:
-        ArgumentError: there is no such folder.
-        MissingExtraError: SQLAlchemy or msgspec is not installed.
+        ArgumentError: there is no such folder, or the URL cannot be used.
+        MissingExtraError: SQLAlchemy or msgspec is not installed, or the library of a URL's scheme.
+        RemoteError: the store cannot be reached.
         StorageError: the catalogue can be written nowhere.
     """
     try:
         from archiver.catalog.store import Store
     except ModuleNotFoundError as error:
         raise MissingExtraError(f'The catalogue needs {error.name}: pip install "keras-archiver[catalog]".') from error
-    return Store(path, refreshed=refreshed)
+    return Store(path, refreshed=refreshed, storage_options=storage_options)

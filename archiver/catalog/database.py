@@ -17,6 +17,7 @@ import sqlalchemy as sql
 
 from archiver.catalog.columns import COLUMNS, ENSEMBLE_COLUMNS, Kind
 from archiver.errors import StorageError
+from archiver.remote.urls import cache_folder
 from archiver.storage.files import explained
 from archiver.storage.locks import wait_for_lock
 from archiver.storage.mounts import network_file_system
@@ -88,9 +89,17 @@ def catalogue_path(store: Path) -> Path:
         and os.access(store, os.W_OK)
     ):
         return own
-    digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "archiver" / "catalogues" / f"{digest[:32]}.db"
+    return cached_catalogue_path(os.fsencode(store.resolve()))
+
+
+def cached_catalogue_path(place: str | bytes) -> Path:
+    """Where the catalogue of a store lies that cannot hold it, in the user's cache folder.
+
+    Args:
+        place: the store's path or URL.
+    """
+    digest = hashlib.sha256(place.encode() if isinstance(place, str) else place).hexdigest()
+    return cache_folder("catalogues") / f"{digest[:32]}.db"
 
 
 def open_database(path: Path) -> sql.Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,19 @@ import sqlalchemy as sql
 
 from archiver.catalog import DEFAULT_SORT
 from archiver.catalog.columns import COLUMNS, ENSEMBLE_LISTED, LISTED, TableName
-from archiver.catalog.database import ENSEMBLES, METRICS, RUNS, catalogue_path, open_database, told
+from archiver.catalog.database import (
+    ENSEMBLES,
+    METRICS,
+    RUNS,
+    cached_catalogue_path,
+    catalogue_path,
+    open_database,
+    told,
+)
 from archiver.catalog.indexing import IndexResult, refresh
 from archiver.catalog.querying import names, statement
 from archiver.errors import ArgumentError, MissingExtraError
+from archiver.remote.urls import Remote, is_url, open_remote
 
 # Name by name through the index: to ask for distinct ones reads every row.
 _METRIC_NAMES = """
@@ -32,19 +41,33 @@ class Store:
     """A folder of archives, whose catalogue is brought up to date when it is opened.
 
     Args:
-        path: the folder.
+        path: the folder, or a URL.
         refreshed: whether to look for changes; False: what the catalogue had.
+        storage_options: for a URL: what fsspec's file system is given; kept in memory only.
 
     Raises:
-        ArgumentError: there is no such folder.
+        ArgumentError: there is no such folder, or the URL cannot be used.
+        RemoteError: the store cannot be reached.
         StorageError: the catalogue can be written nowhere.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, refreshed: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        refreshed: bool = True,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
-        if not self.path.is_dir():
+        self.place: Path | Remote = self.path
+        """What is looked through."""
+        if isinstance(path, str) and is_url(path):
+            self.place = open_remote(path, storage_options)
+            self.catalogue_path = cached_catalogue_path(self.place.url)
+        elif not self.path.is_dir():
             raise ArgumentError(f"Received {self.path}. Expected a folder that holds archives.")
-        self.catalogue_path = catalogue_path(self.path)
+        else:
+            self.catalogue_path = catalogue_path(self.path)
         self._engine = open_database(self.catalogue_path)
         self._closing = weakref.finalize(self, self._engine.dispose)
         if refreshed:
@@ -61,7 +84,7 @@ class Store:
             everything: read those that have not changed, too.
             cluster: address of a Dask scheduler, whose workers read them; they see the store at the same path.
         """
-        return refresh(self._engine, self.path, everything=everything, cluster=cluster)
+        return refresh(self._engine, self.place, everything=everything, cluster=cluster)
 
     def metric_names(self) -> list[str]:
         """The names of all metrics, sorted."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
+
+from archiver.cli.places import PLACE, Place
 
 
 @click.command("index")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=PLACE)
 @click.option("--all", "everything", is_flag=True, help="Read all archives again, not only those that changed.")
 @click.option(
     "--cluster", metavar="ADDRESS", help="Of a Dask scheduler: its workers read the archives, at the same path."
 )
-def command(store: Path, *, everything: bool, cluster: str | None) -> None:
-    """Make the catalogue of a folder of archives, or bring it up to date.
+def command(store: Place, *, everything: bool, cluster: str | None) -> None:
+    """Make the catalogue of a folder of archives, or of a store elsewhere (s3://...), or bring it up to date.
 
     It can be deleted at any time: the archives are the truth.
 

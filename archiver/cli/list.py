@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from archiver.cli.places import PLACE, Place
+
 FORMATS = ("table", "csv", "json", "parquet")
 
 
 @click.command("list")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=PLACE)
 @click.option("--where", metavar="EXPRESSION", help="Only runs of which this holds; see below.")
 @click.option("--sort", metavar="NAMES", help="By commas; -name: largest first.  [default: -created]")
 @click.option("--columns", metavar="NAMES", help="Columns and metrics, by commas.")
@@ -20,7 +22,7 @@ FORMATS = ("table", "csv", "json", "parquet")
 @click.option("--ensembles", is_flag=True, help="List what ensembles have tried instead of runs.")
 @click.option("--names", "only_names", is_flag=True, help="Show the names of all columns and metrics instead.")
 def command(  # noqa: PLR0917 - click names them
-    store: Path,
+    store: Place,
     where: str | None,
     sort: str | None,
     columns: str | None,
@@ -31,7 +33,7 @@ def command(  # noqa: PLR0917 - click names them
     ensembles: bool,
     only_names: bool,
 ) -> None:
-    """List the runs of a folder of archives.
+    """List the runs of a folder of archives, or of a store elsewhere (s3://...).
 
     \b
     Example:

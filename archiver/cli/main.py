@@ -27,6 +27,8 @@ COMMANDS = {
     "open": "Open the report of a run in the browser.",
     "render": "Make the report of a run anew, and seal again.",
     "export": "Hand a run over: a bag, a zip file, a public copy, ...",
+    "push": "Bring a run to a store such as s3://bucket/runs.",
+    "pull": "Get a run from a store such as s3://bucket/runs.",
     "finalize": "Seal what an unfinished run left behind.",
     "resume": "Run the command again that was cut off.",
     "lock": "Add the hashes of the packages' files to a run.",

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.cli.job_options import job_options
+from archiver.cli.places import PLACE, Place, archives_at
 from archiver.cli.verify_store import verify_recursively
 from archiver.cli.verify_text import as_json, as_text
 
 if TYPE_CHECKING:
     from archiver.archive.findings import VerifyReport
     from archiver.archive.verifying import HashChoice
+    from archiver.storage.hashing_ahead import HashingAhead
 
 
 @click.command("verify")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("paths", nargs=-1, required=True, type=PLACE, metavar="RUN...")
 @click.option(
     "--hash",
     "algorithm",
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     algorithm: HashChoice,
     deep: bool,
     expect: str | None,
@@ -54,7 +56,8 @@ def command(
     """Check that archives are whole: every byte, every record, nothing missing, nothing added.
 
     RUN is the folder of a run, or a folder of such folders; or a bag or a zip file with a run in it, which is unpacked
-    to a temporary folder. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
+    to a temporary folder; or the URL of any of these (s3://...), of which only documents are copied here, and large
+    files are read through. Needs neither Keras nor TensorFlow, and runs nothing that stands in the archive. Ends with 0
     when all are whole, with 1 when there are findings.
 
     With --recursive, several archives are verified at once, by processes or by the workers of a Dask cluster. With
@@ -65,6 +68,7 @@ def command(
       archiver verify runs/digits_cnn_base_models
       archiver verify digits_cnn_base_models.zip
       archiver verify --deep --format json runs
+      archiver verify s3://bucket/runs/digits_cnn_base_models
       archiver verify --signature --public-key public.pem runs/digits_cnn_base_models
       archiver verify --recursive --results verified.jsonl runs
     """
@@ -81,21 +85,20 @@ def command(
     return _verify_each(paths, form, algorithm, options | {"expect": expect, "public_key": public_key})
 
 
-def _verify_each(paths: tuple[Path, ...], form: str, algorithm: HashChoice, options: dict[str, Any]) -> int:
+def _verify_each(paths: tuple[Place, ...], form: str, algorithm: HashChoice, options: dict[str, Any]) -> int:
     """One after the other."""
     from archiver.storage.digests import ALGORITHMS
     from archiver.storage.hashing_ahead import HashingAhead
 
     # Begun before the modules below are imported, which takes longer than to hash a gigabyte.
-    ahead = HashingAhead(paths[0], ALGORITHMS if algorithm == "all" else (algorithm,)) if _is_run(paths) else None
+    run = _only_run(paths)
+    ahead = HashingAhead(run, ALGORITHMS if algorithm == "all" else (algorithm,)) if run is not None else None
 
     from archiver.archive.findings import printable
-    from archiver.archive.run import find_archives
-    from archiver.archive.verifying import verify
     from archiver.errors import ArchiverError
     from archiver.progress import DelayedBar
 
-    archives = [found for path in paths for found in find_archives(path) or [path]]
+    archives = [found for path in paths for found in archives_at(path)]
     if options["expect"] is not None and len(archives) != 1:
         raise click.UsageError(f"--expect is the seal id of one archive; received {len(archives)}")
     reports: list[VerifyReport] = []
@@ -104,7 +107,7 @@ def _verify_each(paths: tuple[Path, ...], form: str, algorithm: HashChoice, opti
     with DelayedBar("verifying", sum(sizes)) as bar:
         for path in archives:
             try:
-                reports.append(verify(path, on_bytes=bar.advance, hashing_ahead=ahead, **options))
+                reports.append(_verify(path, ahead, on_bytes=bar.advance, **options))
             except ArchiverError as error:
                 errors.append(error)
     click.echo(
@@ -120,16 +123,30 @@ def _verify_each(paths: tuple[Path, ...], form: str, algorithm: HashChoice, opti
     return 0 if all(report.is_whole for report in reports) else 1
 
 
-def _is_run(paths: tuple[Path, ...]) -> bool:
-    """Whether one archive is asked for, as a folder."""
-    return len(paths) == 1 and (paths[0] / "manifest-blake3.txt").is_file()
+def _only_run(paths: tuple[Place, ...]) -> Path | None:
+    """The folder that is asked for, where it is one archive and nothing else is."""
+    first = paths[0]
+    is_run = len(paths) == 1 and isinstance(first, Path) and (first / "manifest-blake3.txt").is_file()
+    return first if is_run and isinstance(first, Path) else None
 
 
-def _size_of(path: Path) -> int:
+def _verify(place: Place, hashing_ahead: HashingAhead | None, **options: Any) -> VerifyReport:
+    if isinstance(place, str):
+        from archiver.remote.checking import verify as verify_anywhere
+
+        return verify_anywhere(place, **options)
+    from archiver.archive.verifying import verify
+
+    return verify(place, hashing_ahead=hashing_ahead, **options)
+
+
+def _size_of(path: Place) -> int:
     """Bytes of the files in an archive, or of a zip file, for the bar; links are not followed."""
     from archiver.errors import ArchiverError
     from archiver.storage.hashing import regular_files
 
+    if isinstance(path, str):
+        return 0  # to ask the store for it would take longer than is worth a bar
     try:
         return path.stat().st_size if path.is_file() else sum(regular_files(path).values())
     except (OSError, ArchiverError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archiver.cli.places import Place, archives_at
 from archiver.cli.verify_text import as_json, as_text
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verify_recursively(
-    paths: tuple[Path, ...],
+    paths: tuple[Place, ...],
     form: str,
     options: dict[str, Any],
     *,
@@ -24,17 +25,17 @@ def verify_recursively(
     results: Path | None,
 ) -> int:
     """Verify every archive below each folder; the exit code."""
-    from archiver.archive.run import find_archives
     from archiver.archive.store_verifying import verify_store
     from archiver.jobs import can_run_in_processes
     from archiver.progress import DelayedBar
+    from archiver.remote.checking import verify
 
-    archives = [found for path in paths for found in find_archives(path) or [path]]
+    archives = [found for path in paths for found in archives_at(path)]
     if jobs is None and cluster is None and not can_run_in_processes():
         click.echo("one at a time: pip install 'keras-archiver[cluster]' verifies several at once", err=True)
     done: list[Outcome[str, VerifyReport]] = []
     with DelayedBar("verifying", len(archives)) as bar:
-        for each in verify_store(archives, jobs=jobs, cluster=cluster, results=results, **options):
+        for each in verify_store(archives, verify, jobs=jobs, cluster=cluster, results=results, **options):
             done.append(each)
             _tell(each, form)
             bar.advance()

@@ -61,6 +61,7 @@ def finalize(session: Session, request: Request) -> Run:
     if save_again or session.pending or _differs(session, evaluation):
         _change(session, evaluation, save_again=save_again)
     session.let_go()
+    session.wait_for_upload()
     return session.run
 
 
@@ -152,3 +153,4 @@ def _change(session: Session, evaluation: Evaluation | None, *, save_again: bool
         session.attempt("history", lambda: write_history(run), layout.HISTORY)
         session.attempt("results", lambda: write_results(run, results), layout.RESULTS)
     session.note_seal()
+    session.ask_for_upload()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from archiver.naming import RunName, folder_name
 from archiver.records.base import Json
 from archiver.records.scores import Task
 from archiver.records.telemetry import GuardEvent
+from archiver.remote.urls import check_url, is_url, shown_url
 from archiver.report.report import ReportOptions, checked_templates
 from archiver.sampling.cooling_policy import CoolingPolicy
 from archiver.sampling.memory_sources import machine_memory_bytes
@@ -30,6 +32,7 @@ from archiver.training.datasets import Data, as_data
 from archiver.training.models import FORMATS
 from archiver.training.outputs import Tasks
 from archiver.training.snapshots import Every
+from archiver.training.uploads import RemoteRoot
 
 OnAlert = Callable[[GuardEvent], object]
 
@@ -77,6 +80,8 @@ class Options:
     """Seal although something in the archive looks like a secret."""
     redirected_from: str | None = None
     """The root that the user asked for, where the environment sends the runs elsewhere."""
+    remote: RemoteRoot | None = None
+    """The store that they are uploaded to; `root` is where they lie before."""
 
 
 def plain(value: Any) -> Json:
@@ -104,7 +109,47 @@ def redirected(root: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 def redirection(root: str | os.PathLike[str]) -> str | None:
     """The root as it was asked for, as a record can hold it, where the runs go elsewhere; else None."""
-    return recordable(redact_text(os.fspath(root))) if os.environ.get(ROOT_VARIABLE) else None
+    return recordable(redact_text(shown_url(os.fspath(root)))) if os.environ.get(ROOT_VARIABLE) else None
+
+
+def checked_remote(
+    root: str | os.PathLike[str], storage_options: Mapping[str, Any] | None, *, keep_staging: bool
+) -> RemoteRoot | None:
+    """The store that runs are uploaded to, where the root is a URL; None: it is a folder.
+
+    Raises:
+        ArgumentError: the URL or the options cannot be used.
+        MissingExtraError: the library of its scheme is not installed.
+    """
+    checked_flag("keep_staging", keep_staging)
+    if not is_url(root):
+        return None
+    url = str(root)
+    check_url(url)
+    try:
+        options = json.loads(json.dumps(dict(storage_options or {})))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            "Received storage_options that are no JSON. Expected a dict of texts, numbers and dicts of these."
+        ) from error
+    return RemoteRoot(url.rstrip("/"), options, keep_staging)
+
+
+def require_url(root: str | os.PathLike[str], **given: bool) -> None:
+    """Refuse what only a store has a use for, where the root is a folder.
+
+    Args:
+        root: as the user gave it.
+        given: by name of the argument, whether it was.
+
+    Raises:
+        ArgumentError: one was.
+    """
+    wrong = next((name for name, was_given in given.items() if was_given), None)
+    if wrong is not None and not is_url(root):
+        raise ArgumentError(
+            f"Received {wrong}= with root={str(root)!r}. Expected a URL such as 's3://bucket/runs' with it."
+        )
 
 
 def checked_root(root: str | os.PathLike[str]) -> Path:

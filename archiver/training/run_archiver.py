@@ -19,6 +19,7 @@ from archiver.archive.run import Run
 from archiver.collect.data_paths import named_paths
 from archiver.errors import ArgumentError, RunStateError, UnsafePathError
 from archiver.naming import run_name
+from archiver.remote.urls import is_url
 from archiver.sampling.cooling_policy import CoolingPolicy
 from archiver.storage.beneath import relative_parts
 from archiver.training import exits
@@ -42,6 +43,7 @@ from archiver.training.session import Session
 from archiver.training.snapshots import Every
 from archiver.training.stopping import early_stopping, stop_reason
 from archiver.training.tail import Tail, append_tail, remove_tails
+from archiver.training.uploads import staging_folder
 from archiver.training.watching import ExceptionWatch
 
 
@@ -53,7 +55,9 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     broken by archiving: once the name is claimed, whatever fails is recorded in the archive and warned about once.
 
     Args:
-        root: the folder of the runs; made when `fit` begins. The environment variable `ARCHIVER_ROOT` goes before it.
+        root: the folder of the runs; made when `fit` begins. Or the URL of a store (`s3://bucket/runs`), to which the
+            run is uploaded while it trains; see `staging`, and docs/remote.md. The environment variable
+            `ARCHIVER_ROOT` goes before it.
         name: the run's name; or give the three parts of which `<condition>_<architecture>_<config>` is made.
         condition: what is trained on: the data set, the experimental condition.
         architecture: what is trained.
@@ -90,8 +94,13 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             data or arguments differ, and says so in the archive.
         allow_secrets: seal the archive although something in it looks like a token or a password. By default it stays
             unsealed then, with a warning that says where.
+        staging: where runs lie before and after their upload, when `root` is a URL; a folder of the user's cache folder
+            by default.
+        storage_options: when `root` is a URL: what fsspec's file system is given (keys, endpoint, ...). Never recorded.
+        keep_staging: False: at the end of the process, what has been uploaded, verified and sealed is removed here.
 
     Raises:
+        MissingExtraError: the library of a URL's scheme is not installed.
         ArgumentError: an argument cannot be used. Nothing has been written.
     """
 
@@ -127,11 +136,22 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         snapshot_every: Every = "epoch",
         resume: Resume = False,
         allow_secrets: bool = False,
+        staging: str | os.PathLike[str] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        keep_staging: bool = True,
     ) -> None:
         super().__init__()
+        checks.require_url(
+            root,
+            staging=staging is not None,
+            storage_options=storage_options is not None,
+            keep_staging=not keep_staging,
+        )
+        remote = checks.checked_remote(checks.redirected(root), storage_options, keep_staging=keep_staging)
+        folder = checks.redirected(root) if remote is None else staging or staging_folder(remote.url)
         self.options = Options(
             name=run_name(name, condition, architecture, config),
-            root=checks.checked_root(checks.redirected(root)),
+            root=checks.checked_root(folder),
             data=checks.checked_data(data),
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
@@ -141,7 +161,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             notes=checks.plain(notes),
             tags=checks.checked_texts("tags", tags),
             group=checks.checked_text("group", group),
-            parent=checks.checked_parent(parent, root),
+            parent=checks.checked_parent(parent, folder if is_url(root) else root),
             on_existing=checks.checked_choice("on_existing", on_existing, OnExisting),
             formats=checks.checked_formats(formats),
             monitor=checks.checked_text("monitor", monitor),
@@ -156,6 +176,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             resume=checks.checked_resume(resume),
             allow_secrets=checks.checked_flag("allow_secrets", allow_secrets),
             redirected_from=checks.redirection(root),
+            remote=remote,
         )
         # A pause shall hold the training up, not a thread of Keras'; so shall a snapshot within an epoch.
         self.async_safe = cooling is None and (snapshot_every is None or snapshot_every == "epoch")
@@ -518,6 +539,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def _leave_session(self) -> None:
         if self._session is not None:
             self._session.settle()
+            if self._session.upload is not None:
+                self._session.upload.close()
             self._session = None
 
     def _add_waiting(self, session: Session) -> None:

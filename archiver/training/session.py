@@ -22,7 +22,7 @@ from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
 from archiver.collect.identity import this_process
 from archiver.collect.splits import DescribedSplit
-from archiver.errors import ArchiverWarning, SecretsFoundError, StorageError
+from archiver.errors import ArchiverWarning, RemoteError, SecretsFoundError, StorageError
 from archiver.records.base import local_offset_seconds
 from archiver.records.dataset import DatasetStats
 from archiver.records.journal import EventName, StopReason
@@ -46,6 +46,7 @@ from archiver.training.sources import Sources
 from archiver.training.steps import StepTrace
 from archiver.training.taking_over import begin_again_from, take_over
 from archiver.training.telemetry import RunTelemetry
+from archiver.training.uploads import Upload
 from archiver.training.weight_changes import WeightChanges
 
 T = TypeVar("T")
@@ -53,6 +54,9 @@ T = TypeVar("T")
 
 class Session:
     """One run, from its claim on. Steps that fail are recorded and warned about once; none of them raises."""
+
+    upload: Upload | None = None
+    """To a store, where the root is one."""
 
     def __init__(self, run: Run, version: int, options: Options, model: Any, adopted: Adopted | None = None) -> None:
         part = adopted.part if adopted is not None else 0
@@ -118,13 +122,18 @@ class Session:
         Raises:
             ArchiverError: it cannot be claimed; nothing is left behind.
         """
+        upload = Upload(options.remote) if options.remote is not None else None
+        taken = upload.taken_names() if upload is not None else ()
         if adopted is not None:
             session = cls(adopted.run, adopted.version, options, model, adopted)
             session.attempt("earlier records", lambda: take_over(session))
-            return session
-        run, version = claim(options.root, options.name, options.on_existing)
-        session = cls(run, version, options, model)
-        session.journal.keep_reserve()
+        else:
+            run, version = claim(options.root, options.name, options.on_existing, taken=taken)
+            session = cls(run, version, options, model)
+            session.journal.keep_reserve()
+        if upload is not None:
+            session.upload = upload
+            upload.begin(session.run.path)
         return session
 
     # -- steps that may fail
@@ -287,6 +296,7 @@ class Session:
         if then is not None:
             then(model)
         self.snapshots.end_epoch(model, epoch)
+        self.ask_for_upload()
 
     def _new_directions(self, model: Any, metrics: dict[str, float]) -> dict[str, Any]:
         """What a metric's first epoch says of it."""
@@ -384,6 +394,7 @@ class Session:
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
         self.attempt("seal", self._seal)
+        self.ask_for_upload()
         self.let_go()
 
     def _seal(self) -> None:
@@ -408,10 +419,46 @@ class Session:
     def _write_telemetry(self) -> None:
         self.attempt("telemetry", self.telemetry.write, layout.TELEMETRY)
 
+    # -- the upload, where the root is a store
+
+    def ask_for_upload(self) -> None:
+        """Bring the run in the store up to date, beside whatever comes next."""
+        if self.upload is None:
+            return
+        failure = self.upload.failure()
+        if failure is not None and self.is_training and "upload" not in self._warned:
+            self.warn("upload", failure)
+            record_failure(self.journal, "upload", RemoteError(self.upload.error or ""))
+        self.upload.request()
+
+    def snapshot_written(self) -> None:
+        """A snapshot is whole on the disk; called on any thread."""
+        if self.upload is not None:
+            self.upload.request()
+
+    def wait_for_upload(self) -> None:
+        """Until the run is in the store as it is here; where it cannot be brought there, say so."""
+        if self.upload is None:
+            return
+        self.upload.wait()
+        failure = self.upload.failure()
+        if failure is not None:
+            self.warn(f"upload at the end {self.run.seal_id}", failure)
+
+    def _end_upload(self) -> None:
+        """The process ends."""
+        if self.upload is None:
+            return
+        self.wait_for_upload()
+        self.upload.close()
+        if not self.upload.root.keeps_staging and self.upload.is_there(self.run.seal_id):
+            files.remove(self.run.path)
+
     def let_go(self) -> None:
         """Nothing is to be done when the process ends, once the archive is sealed and nothing waits."""
         if self.run.seal_id is not None and not self.pending:
-            exits.release(self)
+            if self.upload is None:
+                exits.release(self)
             if self.adopted is not None:
                 self.adopted.let_go()
 
@@ -478,6 +525,8 @@ class Session:
             if self.pending:
                 unseal(self.run, self.journal)
                 self.finish()
+        with contextlib.suppress(StorageError):
+            self._end_upload()
 
     # -- what the user adds
 

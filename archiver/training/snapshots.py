@@ -41,6 +41,9 @@ class Host(Protocol):
     def note_failure(self, step: str, error: BaseException) -> None:
         """Record that something failed."""
 
+    def snapshot_written(self) -> None:
+        """A snapshot is whole on the disk; called on any thread."""
+
 
 class Snapshots:
     """Takes the snapshots of one run.
@@ -209,6 +212,7 @@ class Snapshots:
             reasons = (*self._reasons, *reasons_of_state(state.model, found["not_kept"]))
             record = SnapshotState(**fields, **found, exact=not reasons, inexact_reasons=reasons)
             write_state_file(self._run, folder, record)
+        self._host.snapshot_written()
 
     def _tell_failure(self) -> None:
         error, self._error = self._error, None

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver import layout, verify
-from archiver.archive import file_bytes, manifest_list
+from archiver.archive import inspection, manifest_list
 from archiver.archive.findings import Finding
 from archiver.archive.run import Run
 from archiver.closing import write_history, write_results
@@ -235,14 +235,14 @@ def test_a_linked_folder_is_not_entered(run):
 
 
 def test_unreadable(run, monkeypatch):
-    open_below = file_bytes.open_below
+    open_below = inspection.open_below
 
     def refusing(folder, path):
         if path == "README.md":
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return open_below(folder, path)
 
-    monkeypatch.setattr(file_bytes, "open_below", refusing)
+    monkeypatch.setattr(inspection, "open_below", refusing)
     assert found(run) == [("unreadable", "README.md")]
 
 
