@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,29 +40,35 @@ print(json.dumps([tiny_run(root, names[number % len(names)]).path.name for numbe
 INDEXER = "import sys, archiver\nwhile not sys.stdin.closed: archiver.open_store(sys.argv[1]).runs()"
 
 
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.stress
+@pytest.mark.timeout(campaign(300, 1800))
 @pytest.mark.parametrize("has_locks", [True, False])
 def test_each_run_has_a_folder_of_its_own_and_is_whole(tmp_path: Path, has_locks: bool) -> None:
     root = tmp_path / "runs"
     root.mkdir()
     command = [sys.executable, "-c", WRITER, str(root), str(RUNS), json.dumps(NAMES), str(has_locks)]
-    writers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(WRITERS)
-    ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    indexer = subprocess.Popen([sys.executable, "-c", INDEXER, str(root)], stdin=subprocess.PIPE)
-    try:
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(started(command)) for _ in range(WRITERS)]
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+        indexer = stack.enter_context(started([sys.executable, "-c", INDEXER, str(root)]))
         for writer in writers:
             assert writer.stdin is not None
             writer.stdin.write("go\n")
             writer.stdin.flush()
         written = [name for writer in writers for name in json.loads(writer.communicate()[0])]
         assert indexer.poll() is None, "an indexer that runs beside them goes on"
-    finally:
-        indexer.kill()
-        indexer.communicate()
     assert [writer.returncode for writer in writers] == [0] * WRITERS
     assert max(Counter(written).values()) == 1
     assert sorted(written) == sorted(path.name for path in find_archives(root))
