@@ -306,6 +306,15 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
+def collect_what_stays() -> None:
+    """What archiver finds out once in a process is known before the first fork."""
+    from archiver.collect.packages import collect_packages
+    from archiver.collect.processor import cpu_details_once
+
+    collect_packages()
+    cpu_details_once()
+
+
 def serve() -> list[str] | None:
     """Fork for every line that is read; returns its words in each fork, and None at the end."""
     for line in sys.stdin:
@@ -335,6 +344,7 @@ def become(folder: str, script: str, *arguments: str) -> types.ModuleType:
 if __name__ == "__main__":
     for module in ("keras", "tensorflow", "archiver.training.run_archiver"):
         importlib.import_module(module)
+    collect_what_stays()
     words = serve()
     if words is not None:
         main = become(*words)
