@@ -28,7 +28,7 @@ def _packages_looked_at_once() -> Iterator[None]:
     """Each run looks at seventy thousand installed files, which takes longer than most trainings here.
 
     Nobody edits them meanwhile, so that each process of the tests really looks once; `tests/collect` tests the
-    looking, and what runs in a process of its own looks anew.
+    looking, and what starts an interpreter of its own looks anew.
     """
     look = collecting.find_changed_files
 

@@ -307,12 +307,18 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def collect_what_stays() -> None:
-    """What archiver finds out once in a process is known before the first fork."""
+    """What archiver finds out once in a process is known before the first fork.
+
+    Whether packages were edited, too, which is looked for in each training: `run_plain` and programs of other tests do.
+    """
     from archiver.collect.packages import collect_packages
     from archiver.collect.processor import cpu_details_once
+    from archiver.training import collecting
 
     collect_packages()
     cpu_details_once()
+    edited = collecting.find_changed_files()
+    collecting.find_changed_files = lambda: edited
 
 
 def serve() -> list[str] | None:
