@@ -8,6 +8,11 @@ STANDARDS := .venv-standards
 WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Empty: bytecode is written where a machine would forbid it. The tests start thousands of processes, and an
+# environment is made without bytecode, of which most would never be read.
+export PYTHONDONTWRITEBYTECODE :=
+
+PIP_INSTALL := -m pip install --quiet --no-compile
 
 BROWSERS := chromium chromium-browser google-chrome
 
@@ -16,17 +21,17 @@ BROWSERS := chromium chromium-browser google-chrome
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[dev]"
 	touch $(INSTALLED)
 
 $(BACKENDS): $(INSTALLED)   # the other backends of Keras, for the tests alone
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,jax,torch]"
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[dev,jax,torch]"
 	touch $(BACKENDS)
 
 $(STANDARDS)/.installed: tests/standards/requirements.txt
 	$(PYTHON) -m venv $(STANDARDS)
 	$(STANDARDS)/bin/python -m pip install --quiet --upgrade pip --constraint constraints.txt
-	$(STANDARDS)/bin/python -m pip install --quiet --requirement tests/standards/requirements.txt
+	$(STANDARDS)/bin/python $(PIP_INSTALL) --requirement tests/standards/requirements.txt
 	touch $@
 
 $(STANDARDS)/.node_installed: tests/standards/package.json $(STANDARDS)/.installed
@@ -40,7 +45,10 @@ demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, ve
 	$(BIN)/python examples/digits_cnn.py --root runs
 	$(BIN)/archiver verify --deep $$(ls -td runs/digits_cnn_base*_models | head -n 1)
 
-test: lint types imports unit packaging   ## the whole suite
+test:                       ## the whole suite; what does not fill two cores by itself runs beside something else
+	$(MAKE) --jobs=3 --output-sync=target $(BACKENDS) standards browser
+	$(MAKE) --jobs=4 --output-sync=target lint types imports packaging
+	$(MAKE) unit
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

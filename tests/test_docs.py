@@ -27,6 +27,7 @@ from archiver.storage.keras_config import MAXIMAL_CONFIG_BYTES, MAXIMAL_CONFIG_D
 from archiver.storage.manifests import MAXIMAL_MANIFEST_BYTES
 from archiver.testing import tiny_run
 from tests.hostile.archives import ARCHIVES
+from tests.training.scripts import Ended, Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,31 +42,37 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_use_md_runs_from_top_to_bottom(tmp_path):
+def run_training(server: Server, code: str, folder: Path) -> Ended:
+    """The same in a process that has TensorFlow loaded already, but for the README's snippet."""
+    script = folder / "from_the_docs.py"
+    script.write_text(code, encoding="utf-8")
+    ended = server.run_file(folder, script)
+    assert ended.exit_code == 0, ended.errors[-3000:]
+    return ended
+
+
+def test_use_md_runs_from_top_to_bottom(server, tmp_path):
     code = blocks(ROOT / "docs" / "use.md", "python")
     assert len(code) >= 6
-    result = run_python("\n".join(code), tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
+    run_training(server, "\n".join(code), tmp_path)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
         "first_models", "folds-2_models", "folds_models", "ordered_models", "sourced_models",
     ]  # fmt: skip
 
 
-def test_compare_md_runs_and_prints_what_it_says(tmp_path):
+def test_compare_md_runs_and_prints_what_it_says(server, tmp_path):
     (code,) = blocks(ROOT / "docs" / "compare.md", "python")
-    result = run_python(code, tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
-    printed = result.stdout.splitlines()
+    ended = run_training(server, code, tmp_path)
+    printed = ended.output.splitlines()
     assert printed[:4] == ["diverged", "optimizer.learning_rate: 0.1, now 0.2", "0", "1"]
     assert printed[-1] == "identical False"
 
 
-def test_data_md_runs_from_top_to_bottom(tmp_path):
+def test_data_md_runs_from_top_to_bottom(server, tmp_path):
     code = blocks(ROOT / "docs" / "data.md", "python")
     assert len(code) >= 7
-    result = run_python("\n".join(code), tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "COMPLETE: 6 recordings, 174 windows in windows.h5" in result.stdout
+    ended = run_training(server, "\n".join(code), tmp_path)
+    assert "COMPLETE: 6 recordings, 174 windows in windows.h5" in ended.output
     told = archiver.Run.open(tmp_path / "runs" / "on_disk_models").read(layout.PREPROCESSING).data_sets
     assert told["train"]["split"]["by"] == "subject"
 

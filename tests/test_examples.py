@@ -10,6 +10,7 @@ import pytest
 import archiver
 from archiver import layout
 from archiver.testing import add_phase, tiny_run
+from tests.training.scripts import Server
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -23,6 +24,16 @@ def outline(report: Path) -> list[str]:
     return [re.sub(r"^!\[.*\]", "", line) for line in found if not line.startswith("### The code")]
 
 
+def run_example(server: Server, folder: Path, script: str, *arguments: str) -> str:
+    """What it prints; TensorFlow is loaded once for all of them."""
+    ended = server.run_file(folder, EXAMPLES / script, *arguments)
+    assert ended.exit_code == 0, ended.errors[-3000:]
+    return ended.output
+
+
+IN_A_PROCESS_OF_ITS_OWN = "diabetes_regression.py"
+
+
 @pytest.mark.parametrize(
     ("script", "run", "phases", "headline"),
     [
@@ -30,15 +41,20 @@ def outline(report: Path) -> list[str]:
         ("diabetes_regression.py", "diabetes_mlp_cosine", 1, "**Regression of 10 inputs. Test mean absolute error"),
     ],
 )
-def test_an_example_runs(tmp_path, script, run, phases, headline):
-    command = [sys.executable, str(EXAMPLES / script), "--root", str(tmp_path / "runs"), "--epochs", "2"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_an_example_runs(server, tmp_path, script, run, phases, headline):
+    arguments = ["--root", str(tmp_path / "runs"), "--epochs", "2"]
+    if script == IN_A_PROCESS_OF_ITS_OWN:
+        command = [sys.executable, str(EXAMPLES / script), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        output = done.stdout
+    else:
+        output = run_example(server, tmp_path, script, *arguments)
     found = archiver.Run.open(tmp_path / "runs" / f"{run}_models")
     archiver.verify(found.path, deep=True).raise_for_findings()
     assert len(found.read(layout.HISTORY).phases) == phases
     assert headline in found.path_of(layout.README).read_text(encoding="utf-8")
-    assert str(found.path_of(layout.README_HTML)) in done.stdout
+    assert str(found.path_of(layout.README_HTML)) in output
     shown = EXAMPLES.parent / "docs" / "reports" / script.removesuffix(".py") / "README.md"
     assert outline(shown) == outline(found.path_of(layout.README)), "`make reports` writes the shown ones anew"
     assert (shown.parent / "figures").is_dir()
@@ -51,12 +67,9 @@ def test_an_example_runs(tmp_path, script, run, phases, headline):
         ("motion_windows.py", "motion_two_inputs_augmented", "test accuracy over 5 views: "),
     ],
 )
-def test_an_example_of_data_on_disk_runs(tmp_path, script, run, said):
+def test_an_example_of_data_on_disk_runs(server, tmp_path, script, run, said):
     folders = ["--root", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
-    command = [sys.executable, str(EXAMPLES / script), *folders, "--epochs", "3"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert said in done.stdout
+    assert said in run_example(server, tmp_path, script, *folders, "--epochs", "3")
     found = archiver.Run.open(tmp_path / "runs" / f"{run}_models")
     archiver.verify(found.path, deep=True).raise_for_findings()
     stats = found.read(layout.DATASET_STATS)

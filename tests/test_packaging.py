@@ -49,8 +49,8 @@ def python(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     program = folder / "bin" / "python"
-    install = ["-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(wheel)]
-    subprocess.run([program, *install], check=True, cwd=folder)
+    install = ["-m", "pip", "install", "--quiet", "--no-compile", "--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([program, *install, str(wheel)], check=True, cwd=folder)
     return program
 
 

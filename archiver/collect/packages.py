@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
@@ -16,6 +17,9 @@ from archiver.records.base import Json, Unavailable, utc_now
 from archiver.records.environment import PackagePart, PackagesRecord, ShadowedPackage, UnreadablePackage
 
 ROWS_AT_A_TIME = 1000
+
+_fingerprints: dict[tuple[str, int, int, int], tuple[str, int]] = {}
+"""By the state of RECORD, in this process: folds and searches train many models with the same packages."""
 
 _VARYING_ROW = re.compile(r"\.dist-info/(?:INSTALLER|REQUESTED|RECORD|direct_url\.json|uv_\w+\.json)\Z|\.pyc\Z")
 _LINE = re.compile(r"[^\n]*\n?")
@@ -135,11 +139,31 @@ def _is_editable(direct_url: Json) -> bool:
 
 
 def _fingerprint(distribution: Distribution) -> tuple[str | Unavailable, int | Unavailable]:
+    state = _state_of_record(distribution)
+    if state is not None and state in _fingerprints:
+        return _fingerprints[state]
     text = distribution.read_text("RECORD")
     if text is None:
         missing = Unavailable(unavailable="it has no RECORD of its files")
         return missing, missing
-    rows = sorted(_lasting_rows(text))
+    found = _fingerprint_of(text)
+    if state is not None:
+        _fingerprints[state] = found
+    return found
+
+
+def _state_of_record(distribution: Distribution) -> tuple[str, int, int, int] | None:
+    """What changes when RECORD is written anew, which happens when the package is installed."""
+    path = f"{getattr(distribution, '_path', '')}/RECORD"
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return path, status.st_ino, status.st_size, status.st_ctime_ns
+
+
+def _fingerprint_of(record: str) -> tuple[str, int]:
+    rows = sorted(_lasting_rows(record))
     digest = hashlib.sha256(b"[")
     for start in range(0, len(rows), ROWS_AT_A_TIME):  # all at once would take megabytes
         text = json.dumps(rows[start : start + ROWS_AT_A_TIME], separators=(",", ":"))

@@ -31,6 +31,9 @@ LOWEST_PRIORITY = 19
 _DEVICES = Path("/sys/devices/system")
 _FREQUENCIES = _DEVICES / "cpu/cpu0/cpufreq"
 
+_details: list[dict[str, Json]] = []
+"""What py-cpuinfo found in this process, once it did."""
+
 
 def collect_processor() -> ProcessorPart:
     """The CPU as the kernel describes it, in milliseconds."""
@@ -120,6 +123,16 @@ def collect_cpu_details(timeout_seconds: float = DETAILS_TIMEOUT_SECONDS) -> dic
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Unavailable(unavailable=f"py-cpuinfo failed: {type(error).__name__}: {str(error)[:200]}")
     return details if isinstance(details, dict) else Unavailable(unavailable="py-cpuinfo wrote no JSON object")
+
+
+def cpu_details_once() -> dict[str, Json] | Unavailable:
+    """`collect_cpu_details`, once in a process: folds and searches train many models, and the CPU stays the same."""
+    if not _details:
+        found = collect_cpu_details()
+        if isinstance(found, Unavailable):
+            return found
+        _details.append(found)
+    return _details[0]
 
 
 def _run(command: list[str], timeout_seconds: float) -> bytes:

@@ -27,6 +27,8 @@ class Safe(str):
 
 def printable(text: str) -> str:
     """`text` on one line, without control characters and without characters that turn or hide text."""
+    if text.isascii() and text.isprintable():
+        return text
     text = " ".join(text.split("\n"))
     return "".join(c if c.isprintable() and c not in _INVISIBLE else "\N{REPLACEMENT CHARACTER}" for c in text)
 

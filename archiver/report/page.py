@@ -151,19 +151,24 @@ def _fold_rule(state: Any, start: int, _end: int, silent: bool) -> bool:
 
 
 def _render_fence(_renderer: Any, tokens: Any, index: int, _options: Any, _env: Any) -> str:
-    """Code, coloured by pygments where it knows the language."""
+    token = tokens[index]
+    return f'<pre tabindex="0"><code>{_coloured(token.content, token.info.strip())}</code></pre>\n'
+
+
+@functools.lru_cache(maxsize=64)
+def _coloured(text: str, language: str) -> str:
+    """Code, coloured by pygments where it knows the language; much of it is the same in every report and seal."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
-    token = tokens[index]
     try:
-        lexer = get_lexer_by_name(token.info.strip() or "text")
+        lexer = get_lexer_by_name(language or "text")
     except ClassNotFound:
         lexer = get_lexer_by_name("text")
-    code: str = highlight(token.content, lexer, HtmlFormatter(nowrap=True))
-    return f'<pre tabindex="0"><code>{code}</code></pre>\n'
+    code: str = highlight(text, lexer, HtmlFormatter(nowrap=True))
+    return code
 
 
 def _number_headings(tokens: Any) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from archiver.collect.git import collect_git
 from archiver.collect.identity import this_process
 from archiver.collect.package_changes import find_changed_files
 from archiver.collect.packages import collect_packages
-from archiver.collect.processor import collect_cpu_details
+from archiver.collect.processor import cpu_details_once
 from archiver.collect.source import copy_source, with_later_cells
 from archiver.collect.source_files import folder_of, take_snapshot
 from archiver.collect.splits import split_name
@@ -122,7 +122,7 @@ def _collect_environment(session: Session) -> None:
     jobs.append(Job("edited packages", layout.PACKAGES, Task(find_changed_files, partial(_add_edited, run))))
     start(*(job.task for job in jobs))
     if is_known:
-        details = Task(lambda: {"cpu_details": collect_cpu_details()}, partial(_add_to_system, run))
+        details = Task(lambda: {"cpu_details": cpu_details_once()}, partial(_add_to_system, run))
         start(details)
         jobs.append(Job("cpu details", layout.SYSTEM, details, patience_seconds=PATIENCE_SECONDS))
     session.jobs += jobs

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -190,6 +191,19 @@ def test_an_egg(empty_path: Path) -> None:
         "old": "0.1",
         "older": "0.0.1",
     }
+
+
+def test_a_package_that_is_installed_anew_has_another_fingerprint(empty_path: Path) -> None:
+    """Each fingerprint is made once in a process: as long as RECORD stays as it is."""
+    record = install(empty_path, "tool", "1.0", {"tool.py": "value = 1\n"}) / "RECORD"
+    (first,) = collect_packages().packages.values()
+    assert collect_packages().packages["tool"] == first
+    before = record.stat()
+    shutil.rmtree(empty_path / "tool-1.0.dist-info")
+    record = install(empty_path, "tool", "1.0", {"tool.py": "value = 2\n"}) / "RECORD"
+    os.utime(record, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert record.stat().st_size == before.st_size
+    assert collect_packages().packages["tool"].record_sha256 != first.record_sha256
 
 
 def test_a_thousand_packages(empty_path: Path) -> None:

@@ -20,7 +20,13 @@ import pytest
 import archiver
 from archiver.collect import processor
 from archiver.collect.memory import collect_memory
-from archiver.collect.processor import cache_sizes, collect_cpu_details, collect_processor, numa_nodes
+from archiver.collect.processor import (
+    cache_sizes,
+    collect_cpu_details,
+    collect_processor,
+    cpu_details_once,
+    numa_nodes,
+)
 from archiver.collect.system import collect_disk, collect_system
 from archiver.records.base import Unavailable
 from archiver.records.environment import SystemRecord
@@ -223,6 +229,17 @@ def test_details_of_the_cpu_that_do_not_come(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(collect_cpu_details(), Unavailable)
     monkeypatch.setattr(sys, "executable", "")
     assert isinstance(collect_cpu_details(), Unavailable)
+
+
+def test_details_of_the_cpu_are_asked_for_until_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "_details", [])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere/python")
+        assert isinstance(cpu_details_once(), Unavailable)
+    known = cpu_details_once()
+    assert isinstance(known, dict)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert cpu_details_once() is known
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/cpuinfo"), reason="needs Linux")

@@ -29,6 +29,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
+LONG_SECONDS = 240.0
 
 PREAMBLE = '''
 import json, os, signal, sys, threading, time
@@ -158,6 +159,11 @@ class Ended:
     errors: str
 
     @property
+    def output(self) -> str:
+        """What it wrote to standard output."""
+        return (self.folder / "output").read_text()
+
+    @property
     def logs(self) -> list[tuple[int, dict[str, float]]]:
         """Keras' own logs by epoch, as the witness saw them."""
         return [(epoch, logs) for epoch, logs in self.told("logs")]
@@ -194,9 +200,9 @@ class Script:
         """Send a signal."""
         os.kill(self.process_id, number)
 
-    def wait(self) -> Ended:
-        """Wait for its end; a script that takes too long is ended, which is a failure."""
-        if not self._server.says_something(PATIENCE_SECONDS):
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> Ended:
+        """Wait for its end; a script that takes longer than that is ended, which is a failure."""
+        if not self._server.says_something(seconds):
             self.end()
             pytest.fail(f"the script did not come to an end:\n{self.errors}")
         return Ended(self.folder, self._server.next_number(), self.errors)
@@ -224,14 +230,21 @@ class Server:
     def start(self, folder: Path, body: str) -> Script:
         """Run `PREAMBLE` and `body` as `script.py` in the folder."""
         write_script(folder, body)
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{folder}\n".encode())
-        self._process.stdin.flush()
-        return Script(self, folder, self.next_number())
+        return self._fork(folder, "script.py")
 
     def run(self, folder: Path, body: str) -> Ended:
         """Run it to its end."""
         return self.start(folder, body).wait()
+
+    def run_file(self, folder: Path, path: Path, *arguments: str) -> Ended:
+        """Run a program that lies anywhere, as `python path arguments` in the folder would be, to its end."""
+        return self._fork(folder, str(path), *arguments).wait(LONG_SECONDS)
+
+    def _fork(self, folder: Path, *words: str) -> Script:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([str(folder), *words]).encode() + b"\n")
+        self._process.stdin.flush()
+        return Script(self, folder, self.next_number())
 
     def says_something(self, seconds: float) -> bool:
         """Whether there is an answer within so many seconds."""
@@ -293,28 +306,43 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
-def serve() -> Path | None:
-    """Fork for every folder that is read; returns the folder in each fork, and None at the end."""
+def collect_what_stays() -> None:
+    """What archiver finds out once in a process is known before the first fork.
+
+    Whether packages were edited, too, which is looked for in each training: `run_plain` and programs of other tests do.
+    """
+    from archiver.collect.packages import collect_packages
+    from archiver.collect.processor import cpu_details_once
+    from archiver.training import collecting
+
+    collect_packages()
+    cpu_details_once()
+    edited = collecting.find_changed_files()
+    collecting.find_changed_files = lambda: edited
+
+
+def serve() -> list[str] | None:
+    """Fork for every line that is read; returns its words in each fork, and None at the end."""
     for line in sys.stdin:
         process_id = os.fork()
         if process_id == 0:
-            return Path(line.rstrip("\n"))
+            return list(json.loads(line))
         print(process_id, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), flush=True)
     return None
 
 
-def become(folder: Path) -> types.ModuleType:
+def become(folder: str, script: str, *arguments: str) -> types.ModuleType:
     """Take on what a process that was started for the script would have."""
     os.setsid()
     os.chdir(folder)
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, "output", os.O_WRONLY), (2, "errors", os.O_WRONLY)):
         os.dup2(os.open(path, flags | os.O_CREAT, 0o666), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["script.py"]
-    sys.path[0] = str(folder)
+    sys.argv = [script, *arguments]
     main = types.ModuleType("__main__")
-    main.__file__ = str(folder / "script.py")
+    main.__file__ = os.path.abspath(script)
+    sys.path[0] = os.path.dirname(main.__file__)
     sys.modules["__main__"] = main
     return main
 
@@ -322,7 +350,8 @@ def become(folder: Path) -> types.ModuleType:
 if __name__ == "__main__":
     for module in ("keras", "tensorflow", "archiver.training.run_archiver"):
         importlib.import_module(module)
-    folder = serve()
-    if folder is not None:
-        main = become(folder)
-        exec(compile(Path(main.__file__ or "").read_text(), "script.py", "exec"), vars(main))
+    collect_what_stays()
+    words = serve()
+    if words is not None:
+        main = become(*words)
+        exec(compile(Path(main.__file__ or "").read_text(), words[1], "exec"), vars(main))

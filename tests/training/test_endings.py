@@ -29,12 +29,6 @@ from tests.training.scripts import Ended, Script, Server
 KILLS = 40 if os.environ.get("ARCHIVER_STRESS") else 4
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with scripts.serving() as server:
-        yield server
-
-
 def run_of(ended: Ended, name: str = "run") -> Run:
     """The archive a script left; nothing in its journal is broken, and no step of archiving failed."""
     run = Run.open(ended.folder / "runs" / f"{name}_models")

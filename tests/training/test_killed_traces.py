@@ -6,7 +6,6 @@ import csv
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,12 +37,6 @@ class Tell(keras.callbacks.Callback):
 archive = archiver.RunArchiver("runs", name="run", sampling_hertz=50)
 fit(archive, Tell(), epochs=1_000_000)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[scripts.Server]:
-    with scripts.serving() as server:
-        yield server
 
 
 def rows(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -78,12 +78,6 @@ def program(leak: str, size: int, limit: MemoryLimit, archived: bool) -> str:
     return f"{limit.join}{KEEPS}{LEAKS[leak].format(size=size)}\n{made}fit({callbacks}, {data}epochs=100_000)\n"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[scripts.Server]:
-    with scripts.serving() as server:
-        yield server
-
-
 @pytest.fixture(params=["control group", "RLIMIT_DATA"])
 def limit(request: pytest.FixtureRequest) -> Iterator[MemoryLimit]:
     if request.param == "RLIMIT_DATA":

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,6 @@ STEP_SECONDS = 0.03
 MAXIMAL_KILLS = 6
 ORDINARY = ("arrays", "callbacks", "pydataset", "tf_data_repeated", "two_phases")
 """Scenarios of every run of the tests; `make stress` has them all."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[scripts.Server]:
-    with scripts.serving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +45,6 @@ def cut_off():
 
 MORE = [CutOff()]
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[scripts.Server]:
-    with scripts.serving() as server:
-        yield server
 
 
 def run(server: scripts.Server, folder: Path, body: str, every: object = "epoch") -> scripts.Ended:

@@ -134,7 +134,7 @@ def test_a_training_that_raises_is_measured_to_there(tmp_path: Path) -> None:
     assert archiver.verify(run.path).is_whole
 
 
-def test_a_killed_training_leaves_its_traces(tmp_path: Path) -> None:
+def test_a_killed_training_leaves_its_traces(server: scripts.Server, tmp_path: Path) -> None:
     body = """
 archive = archiver.RunArchiver("runs", name="run", sampling_hertz=50)
 class Die(keras.callbacks.Callback):
@@ -144,8 +144,7 @@ class Die(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 fit(Die(), archive)
 """
-    with scripts.serving() as server:
-        ended = server.run(tmp_path, body)
+    ended = server.run(tmp_path, body)
     assert ended.exit_code == -9
     assert scripts.command("finalize", tmp_path / "runs" / "run_models").returncode == 0
     run = Run.open(tmp_path / "runs" / "run_models")
@@ -221,9 +220,8 @@ tell("told", [told, len(Leak.kept), [str(each.message) for each in caught]])
 """
 
 
-def test_a_training_that_leaks_is_stopped_and_archived(tmp_path: Path) -> None:
-    with scripts.serving() as server:
-        ended = server.run(tmp_path, LEAKING)
+def test_a_training_that_leaks_is_stopped_and_archived(server: scripts.Server, tmp_path: Path) -> None:
+    ended = server.run(tmp_path, LEAKING)
     assert ended.exit_code == 0, ended.errors
     ((told, kept, warned),) = ended.told("told")
     assert told == ["soft", "hard"]

@@ -1,6 +1,5 @@
 """A training on windows that is killed goes on bit for bit, without reading the epochs before."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,12 +69,6 @@ import tensorflow as tf
 data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(60, seed=3, reshuffle_each_iteration=True).batch(8)
 """
 SAME, OTHER = "validation_data=(x_val, y_val)", "validation_data=(x_val[:8], y_val[:8])"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[scripts.Server]:
-    with scripts.serving() as server:
-        yield server
 
 
 @pytest.mark.parametrize(("form", "shuffle", "every"), [("fastest", "windows", 3), ("pydataset", "blocks", "epoch")])
