@@ -24,6 +24,7 @@ from archiver.ensemble import Candidate, Ensemble, StageTwo, hill_climb
 from archiver.ensemble.journal import JOURNAL_NAME, EnsembleJournal, read_ensemble
 from archiver.errors import ArgumentError, DataError, NotAnArchiveError, RecordError, RunStateError
 from archiver.testing import tiny_ensemble
+from tests.clusters import dask_cluster
 
 SCRIPT = Path(__file__).with_name("search.py")
 _spec = importlib.util.spec_from_file_location("search", SCRIPT)
@@ -261,6 +262,23 @@ def test_joblib_decides_where_candidates_are_trained(made, tmp_path):
     _, reference, _ = made
     with joblib.parallel_config(backend="loky", n_jobs=2):
         other = climb(tmp_path, FEW, n_jobs=None)
+    assert [(line.candidate, line.score, line.members) for line in other.iterations] == [
+        (line.candidate, line.score, line.members) for line in reference.iterations[:3]
+    ]
+
+
+def test_a_dask_cluster_trains_the_candidates(made, tmp_path):
+    from distributed import Client, get_task_stream
+
+    _, reference, _ = made
+    with (
+        dask_cluster() as address,
+        Client(address, set_as_default=False) as client,
+        get_task_stream(client) as tasks,
+        joblib.parallel_config(backend="dask", client=client, n_jobs=2),
+    ):
+        other = climb(tmp_path, FEW, n_jobs=None)
+    assert len(tasks.data) == len(FEW)
     assert [(line.candidate, line.score, line.members) for line in other.iterations] == [
         (line.candidate, line.score, line.members) for line in reference.iterations[:3]
     ]
