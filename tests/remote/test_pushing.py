@@ -10,6 +10,8 @@ import pytest
 import archiver
 from archiver.errors import NotAnArchiveError, RemoteError, RunStateError, UnsafePathError
 from archiver.remote.patience import Patience
+from archiver.remote.sender import Sender
+from archiver.sealing import seal, unseal
 from archiver.testing import add_phase, add_test_results, tiny_run
 from tests.property.campaigns import campaign
 from tests.remote.conftest import QUICK, Store, folder_bytes, put
@@ -124,6 +126,31 @@ def test_a_push_that_is_cut_off_leaves_no_seal_and_goes_on(store, tmp_path):
     rest = archiver.push(run.path, store.url)
     assert rest.kept_count > 5
     assert store.files("digits_models") == before
+
+
+def test_a_training_that_goes_on_meanwhile_is_no_failure(store, tmp_path):
+    """The process that uploads beside it is asked again when the run is sealed again."""
+    run = tiny_run(tmp_path / "runs", "digits")
+    told: list[dict[str, object]] = []
+    sender = Sender(told.append)
+    sender.open(store.url, {})
+    plan = store.plan()
+    choose = plan.choose
+
+    def go_on(method: str, path: str) -> str | None:
+        if sum(each == "PUT" for each, _ in plan.requests) == 10 and run.seal_id is not None:
+            plan.choose = choose  # type: ignore[method-assign]
+            unseal(run)
+            (run.path / "files" / "notes.txt").write_text("other notes\n")
+        return choose(method, path)
+
+    plan.choose = go_on  # type: ignore[method-assign]
+    sender.push(str(run.path), 1)
+    assert SEAL not in store.files("digits_models")
+    seal(run)
+    sender.push(str(run.path), 2)
+    assert told == [{"names": []}, {"number": 1, "seal_id": None}, {"number": 2, "seal_id": run.seal_id}]
+    assert store.files("digits_models") == folder_bytes(run.path)
 
 
 # -- faults
