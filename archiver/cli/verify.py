@@ -83,7 +83,7 @@ def command(
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
     options: dict[str, Any] = {"algorithm": algorithm, "deep": deep, "secrets": secrets}
     options |= {"expect": expect, "public_key": public_key}
-    with DelayedBar("verifying", sum(sizes)) as bar:
+    with DelayedBar("verifying", sum(sizes) or None) as bar:
         for path in archives:
             try:
                 reports.append(_verify(path, ahead, on_bytes=bar.advance, **options))

@@ -90,6 +90,17 @@ def test_damage_there_is_found_as_it_is_here(store, large_run):
     assert archiver.verify(url).is_whole
 
 
+def test_objects_that_stand_for_folders_are_none_of_the_files(store, tmp_path):
+    run = tiny_run(tmp_path / "runs", "digits")
+    archiver.push(run.path, f"{store.url}/runs")
+    for name in ("runs/", "runs/digits_models/", "runs/digits_models/files/"):
+        put(store, name, b"")
+    assert archiver.verify(f"{store.url}/runs/digits_models").is_whole
+    assert find_remote_archives(f"{store.url}/runs") == [f"{store.url}/runs/digits_models"]
+    assert archiver.pull(f"{store.url}/runs/digits_models", tmp_path / "copy").report.is_whole
+    assert archiver.push(run.path, f"{store.url}/runs").sent_count == 0
+
+
 def test_hostile_names_are_findings(store, tmp_path):
     archiver.push(tiny_run(tmp_path / "runs", "digits").path, store.url)
     names = ["../../evil", "files//x", "files/\x01x", "files"]
