@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from archiver.storage.reading import read_below
 
 IN_MEMORY_BYTES = 8 << 20
 """Files up to here are sent from memory, in one request."""
+LARGE_AT_ONCE = 2
+"""Larger files that are sent at the same time, each by `PARTS_AT_ONCE` parts: they are in memory meanwhile."""
+PARTS_AT_ONCE = 4
 
 OnBytes = Callable[[int], None]
 
@@ -108,6 +112,7 @@ class Uploader:
         self._on_bytes = on_bytes or (lambda _: None)
         self._log = SentLog(remote.url)
         self._hashes = Hashes()
+        self._few_large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         self._is_ours = False
         self._sent: dict[str, int] = {}
 
@@ -200,8 +205,10 @@ class Uploader:
             self.remote.filesystem.pipe_file(target, data)
             size = len(data)
         else:
-            options = {"chunksize": PART_BYTES} if self.remote.scheme in ("s3", "s3a") else {}
-            self.remote.filesystem.put_file(os.fspath(local.folder / path), target, **options)
+            is_s3 = self.remote.scheme in ("s3", "s3a")
+            options = {"chunksize": PART_BYTES, "max_concurrency": PARTS_AT_ONCE} if is_s3 else {}
+            with self._few_large:
+                self.remote.filesystem.put_file(os.fspath(local.folder / path), target, **options)
             size = os.stat(local.folder / path).st_size
         self._check(local, path, size, md5)
         return size
