@@ -23,7 +23,7 @@ from archiver.remote.local_state import MANIFESTS, SEAL, Hashes, LocalState
 from archiver.remote.patience import PATIENT, Patience, SpoiledError
 from archiver.remote.ranges import pieces
 from archiver.remote.sent import SentLog
-from archiver.remote.urls import Remote, open_remote, url_of_run
+from archiver.remote.urls import Remote, check_url, open_remote, url_of_run
 from archiver.storage.digests import bytes_digests
 from archiver.storage.hashing import in_threads
 from archiver.storage.journal import JOURNAL_NAME, MAXIMAL_JOURNAL_BYTES
@@ -81,6 +81,7 @@ def push(
         MissingExtraError: the library of its scheme is not installed.
         RemoteError: the store cannot be reached, or refused; the next push goes on from there.
     """
+    check_url(url)
     run = Run.open(path)
     folder = os.path.basename(os.path.abspath(run.path))
     remote = open_remote(url_of_run(url, folder), storage_options)

@@ -8,9 +8,10 @@ import shutil
 import pytest
 
 import archiver
-from archiver.errors import NotAnArchiveError, RemoteError, RunStateError, UnsafePathError
+from archiver.errors import ArgumentError, NotAnArchiveError, RemoteError, RunStateError, UnsafePathError
 from archiver.remote.patience import Patience
 from archiver.remote.sender import Sender
+from archiver.remote.urls import shown_url
 from archiver.sealing import seal, unseal
 from archiver.testing import add_phase, add_test_results, tiny_run
 from tests.property.campaigns import campaign
@@ -247,6 +248,15 @@ def test_a_place_with_other_things_is_left_alone(store, tmp_path):
     store.filesystem.pipe_file(f"{store.url}/digits_models/thesis.pdf", b"x")
     with pytest.raises(RunStateError, match="holds 1 files and no journal"):
         archiver.push(run.path, store.url)
+
+
+def test_what_is_no_url_is_said_as_it_was_given(tmp_path):
+    run = tiny_run(tmp_path / "runs", "digits", sealed=False)
+    for given in ("s3://", "nothing", "s3://a::b", "s3://bucket/\x07"):
+        with pytest.raises(ArgumentError, match="Expected one such as 's3://bucket/runs'"):
+            archiver.push(run.path, given)
+    assert shown_url("ftp://me:hunter2@host/runs/?token=x#y") == "ftp://host/runs"
+    assert shown_url("abfs://container@account.example/runs/") == "abfs://container@account.example/runs"
 
 
 def test_a_damaged_run_is_not_sealed_there(store, tmp_path):
