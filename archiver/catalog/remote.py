@@ -17,6 +17,7 @@ from archiver.catalog.parallel import Read
 from archiver.catalog.reading import read_row
 from archiver.catalog.scanning import MAXIMAL_DEPTH, Scan, catalogue_text
 from archiver.ensemble.journal import FOLDER_SUFFIX, JOURNAL_NAME
+from archiver.errors import ArgumentError
 from archiver.naming import FOLDER_SUFFIX as RUN_SUFFIX
 from archiver.remote.listing import Listing, RemoteEntry, archive_folders, list_remote
 from archiver.remote.patience import PATIENT
@@ -53,9 +54,12 @@ class RemoteScan(Scan):
         """The cells of each archive that is new or has changed. Journals of ensembles are in the temporary folder then.
 
         Raises:
-            RemoteError: the store cannot be reached, or refused.
+            ArgumentError: there is nothing.
+        RemoteError: the store cannot be reached, or refused.
         """
         self._there = list_remote(self._remote, PATIENT)
+        if not self._there.files:
+            raise ArgumentError(f"Received {self._remote.url}, where there is nothing. Expected a store of archives.")
         changed = self._changed_there()
         while paths := list(islice(changed, RUNS_AT_ONCE)):
             self._fetch(name for path in paths for name in self._needed(path))

@@ -104,7 +104,7 @@ def _verify_each(paths: tuple[Place, ...], form: str, algorithm: HashChoice, opt
     reports: list[VerifyReport] = []
     errors: list[ArchiverError] = []
     sizes = [_size_of(path) for path in archives] if sys.stderr.isatty() else [0]
-    with DelayedBar("verifying", sum(sizes)) as bar:
+    with DelayedBar("verifying", sum(sizes) or None) as bar:
         for path in archives:
             try:
                 reports.append(_verify(path, ahead, on_bytes=bar.advance, **options))

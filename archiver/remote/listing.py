@@ -80,11 +80,11 @@ def list_remote(remote: Remote, patience: Patience = PATIENT) -> Listing:
 def _sorted_out(root: str, found: Mapping[str, Any]) -> Listing:
     files: dict[str, RemoteEntry] = {}
     refused: list[tuple[str, str]] = []
+    if list(found) == [root]:
+        return Listing({"": entry_of(found[root])}, is_file=True)
     for name, info in found.items():
-        if info.get("type") != "file":
+        if info.get("type") != "file" or _is_marker(root, name, info):
             continue
-        if name.rstrip("/") == root.rstrip("/"):
-            return Listing({"": entry_of(info)}, is_file=True)
         reason = _why_refused(root, name, info)
         if reason is None:
             files[name[len(root) + 1 :]] = entry_of(info)
@@ -96,6 +96,11 @@ def _sorted_out(root: str, found: Mapping[str, Any]) -> Listing:
         refused.append((path, "it is a file and a folder"))
         del files[path]
     return Listing(dict(sorted(files.items())), tuple(refused))
+
+
+def _is_marker(root: str, name: str, info: Mapping[str, Any]) -> bool:
+    """Whether it is an empty object that stands for a folder, as the consoles of stores make them."""
+    return not info.get("size") and (name.endswith("/") or name == root)
 
 
 def _parents(folder: str) -> list[str]:

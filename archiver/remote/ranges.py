@@ -12,7 +12,7 @@ from archiver.remote.urls import Remote
 
 SMALLEST_BYTES = 256 << 10
 """Of the first piece that is read of a file: much of what is looked at stands in its first or last bytes."""
-LARGEST_BYTES = 16 << 20
+LARGEST_BYTES = 8 << 20
 """Of a piece, when a file is read from beginning to end."""
 
 

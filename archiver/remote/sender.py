@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TextIO
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 from archiver.archive.run import Run
 from archiver.errors import ArchiverError
 from archiver.remote.patience import Patience
-from archiver.remote.uploading import Uploader
+from archiver.remote.uploading import Pushed, Uploader
 from archiver.remote.urls import open_remote
 
 MAXIMAL_NAMES = 1_000_000
@@ -59,16 +60,30 @@ class Sender:
 
     def push(self, folder: str, number: int) -> None:
         """Bring the run in `folder` up to date, and tell how that ended; `number` is that of the request."""
+        run = Run(Path(folder), "")
+        before = _seal_id(run)
         try:
-            if self._uploader is None:
-                run = Run.open(folder)
-                remote = open_remote(self._url, self._options).below(run.path.name)
-                self._uploader = Uploader(run, remote, patience=STEADY)
-            pushed = self._uploader.push()
+            seal_id = self._push(folder).seal_id
         except (ArchiverError, OSError) as error:
-            self._answer({"number": number, "error": str(error)})
-        else:
-            self._answer({"number": number, "seal_id": pushed.seal_id})
+            if _seal_id(run) == before:
+                self._answer({"number": number, "error": str(error)})
+                return
+            seal_id = None  # the training went on meanwhile, and will ask again when there is something whole
+        self._answer({"number": number, "seal_id": seal_id})
+
+    def _push(self, folder: str) -> Pushed:
+        if self._uploader is None:
+            run = Run.open(folder)
+            remote = open_remote(self._url, self._options).below(run.path.name)
+            self._uploader = Uploader(run, remote, patience=STEADY)
+        return self._uploader.push()
+
+
+def _seal_id(run: Run) -> str | None:
+    try:
+        return run.seal_id
+    except (ArchiverError, OSError):
+        return None
 
 
 def serve(requests: TextIO, answer: Callable[[Mapping[str, Any]], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from archiver.remote.local_state import MANIFESTS, SEAL, Hashes, LocalState
 from archiver.remote.patience import PATIENT, Patience, SpoiledError
 from archiver.remote.ranges import pieces
 from archiver.remote.sent import SentLog
-from archiver.remote.urls import Remote, open_remote, url_of_run
+from archiver.remote.urls import Remote, check_url, open_remote, url_of_run
 from archiver.storage.digests import bytes_digests
 from archiver.storage.hashing import in_threads
 from archiver.storage.journal import JOURNAL_NAME, MAXIMAL_JOURNAL_BYTES
@@ -30,6 +31,9 @@ from archiver.storage.reading import read_below
 
 IN_MEMORY_BYTES = 8 << 20
 """Files up to here are sent from memory, in one request."""
+LARGE_AT_ONCE = 2
+"""Larger files that are sent at the same time, each by `PARTS_AT_ONCE` parts: they are in memory meanwhile."""
+PARTS_AT_ONCE = 4
 
 OnBytes = Callable[[int], None]
 
@@ -77,6 +81,7 @@ def push(
         MissingExtraError: the library of its scheme is not installed.
         RemoteError: the store cannot be reached, or refused; the next push goes on from there.
     """
+    check_url(url)
     run = Run.open(path)
     folder = os.path.basename(os.path.abspath(run.path))
     remote = open_remote(url_of_run(url, folder), storage_options)
@@ -108,6 +113,7 @@ class Uploader:
         self._on_bytes = on_bytes or (lambda _: None)
         self._log = SentLog(remote.url)
         self._hashes = Hashes()
+        self._few_large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         self._is_ours = False
         self._sent: dict[str, int] = {}
 
@@ -200,8 +206,10 @@ class Uploader:
             self.remote.filesystem.pipe_file(target, data)
             size = len(data)
         else:
-            options = {"chunksize": PART_BYTES} if self.remote.scheme in ("s3", "s3a") else {}
-            self.remote.filesystem.put_file(os.fspath(local.folder / path), target, **options)
+            is_s3 = self.remote.scheme in ("s3", "s3a")
+            options = {"chunksize": PART_BYTES, "max_concurrency": PARTS_AT_ONCE} if is_s3 else {}
+            with self._few_large:
+                self.remote.filesystem.put_file(os.fspath(local.folder / path), target, **options)
             size = os.stat(local.folder / path).st_size
         self._check(local, path, size, md5)
         return size

@@ -127,13 +127,15 @@ def open_remote(url: str, storage_options: Mapping[str, Any] | None = None) -> R
     except Exception as error:
         raise RemoteError(f"{shown}: the store cannot be opened: {_first_line(error)}") from error
     if scheme in ("s3", "s3a"):
-        filesystem.retries = 2  # what it tries again by itself multiplies with our own attempts
+        filesystem.retries = 2
     return Remote(filesystem, root.rstrip("/"), shown, scheme)
 
 
 def _defaults(scheme: str) -> dict[str, Any]:
     if scheme in ("s3", "s3a"):
-        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}}
+        # What it tries again by itself multiplies with our own attempts.
+        retries = {"max_attempts": 1, "mode": "standard"}
+        return {"config_kwargs": {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS, "retries": retries}}
     return {"auto_mkdir": True} if scheme in ("file", "local") else {}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import archiver
 from archiver.errors import ArgumentError, RemoteError
+from archiver.remote.patience import Patience
 from archiver.testing import add_test_results, tiny_ensemble, tiny_run
 
 
@@ -64,8 +65,13 @@ def test_only_what_changed_is_read_again(store, tmp_path):
     assert len(listed(store.url)) == 2
 
 
-def test_stores_that_cannot_be_used(store):
+def test_stores_that_cannot_be_used(store, monkeypatch):
     with pytest.raises(ArgumentError, match="Expected one such as"):
         archiver.open_store("s3://")
-    with pytest.raises(RemoteError, match="list s3://"):
-        archiver.open_store("s3://no-such-bucket-here", storage_options={"key": "a"})
+    for nothing in (store.url, "s3://no-such-bucket-here"):
+        with pytest.raises(ArgumentError, match="where there is nothing"):
+            archiver.open_store(nothing)
+    store.plan(is_down=True)
+    monkeypatch.setattr("archiver.catalog.remote.PATIENT", Patience(2, 0.01))
+    with pytest.raises(RemoteError, match="cannot list s3://"):
+        archiver.open_store(store.url)

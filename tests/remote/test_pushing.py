@@ -8,8 +8,11 @@ import shutil
 import pytest
 
 import archiver
-from archiver.errors import NotAnArchiveError, RemoteError, RunStateError, UnsafePathError
+from archiver.errors import ArgumentError, NotAnArchiveError, RemoteError, RunStateError, UnsafePathError
 from archiver.remote.patience import Patience
+from archiver.remote.sender import Sender
+from archiver.remote.urls import shown_url
+from archiver.sealing import seal, unseal
 from archiver.testing import add_phase, add_test_results, tiny_run
 from tests.property.campaigns import campaign
 from tests.remote.conftest import QUICK, Store, folder_bytes, put
@@ -126,6 +129,31 @@ def test_a_push_that_is_cut_off_leaves_no_seal_and_goes_on(store, tmp_path):
     assert store.files("digits_models") == before
 
 
+def test_a_training_that_goes_on_meanwhile_is_no_failure(store, tmp_path):
+    """The process that uploads beside it is asked again when the run is sealed again."""
+    run = tiny_run(tmp_path / "runs", "digits")
+    told: list[dict[str, object]] = []
+    sender = Sender(told.append)
+    sender.open(store.url, {})
+    plan = store.plan()
+    choose = plan.choose
+
+    def go_on(method: str, path: str) -> str | None:
+        if sum(each == "PUT" for each, _ in plan.requests) == 10 and run.seal_id is not None:
+            plan.choose = choose  # type: ignore[method-assign]
+            unseal(run)
+            (run.path / "files" / "notes.txt").write_text("other notes\n")
+        return choose(method, path)
+
+    plan.choose = go_on  # type: ignore[method-assign]
+    sender.push(str(run.path), 1)
+    assert SEAL not in store.files("digits_models")
+    seal(run)
+    sender.push(str(run.path), 2)
+    assert told == [{"names": []}, {"number": 1, "seal_id": None}, {"number": 2, "seal_id": run.seal_id}]
+    assert store.files("digits_models") == folder_bytes(run.path)
+
+
 # -- faults
 
 
@@ -220,6 +248,15 @@ def test_a_place_with_other_things_is_left_alone(store, tmp_path):
     store.filesystem.pipe_file(f"{store.url}/digits_models/thesis.pdf", b"x")
     with pytest.raises(RunStateError, match="holds 1 files and no journal"):
         archiver.push(run.path, store.url)
+
+
+def test_what_is_no_url_is_said_as_it_was_given(tmp_path):
+    run = tiny_run(tmp_path / "runs", "digits", sealed=False)
+    for given in ("s3://", "nothing", "s3://a::b", "s3://bucket/\x07"):
+        with pytest.raises(ArgumentError, match="Expected one such as 's3://bucket/runs'"):
+            archiver.push(run.path, given)
+    assert shown_url("ftp://me:hunter2@host/runs/?token=x#y") == "ftp://host/runs"
+    assert shown_url("abfs://container@account.example/runs/") == "abfs://container@account.example/runs"
 
 
 def test_a_damaged_run_is_not_sealed_there(store, tmp_path):

@@ -27,7 +27,7 @@ def fit(archive, epochs: int = 3, callbacks=()) -> None:
     archive.model_of_the_test = model_
 
 
-def eventually(condition, seconds: float = 60) -> None:
+def eventually(condition, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
