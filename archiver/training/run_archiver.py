@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from archiver.archive.claiming import OnExisting
+from archiver.archive.claiming import OnExisting, redirected
 from archiver.archive.outcome import build_history
 from archiver.archive.run import Run
 from archiver.collect.data_paths import named_paths
@@ -131,7 +131,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.options = Options(
             name=run_name(name, condition, architecture, config),
-            root=checks.checked_root(checks.redirected(root)),
+            root=checks.checked_root(redirected(root)),
             data=checks.checked_data(data),
             class_names=checks.checked_names(class_names),
             preprocessing=checks.plain(preprocessing),
