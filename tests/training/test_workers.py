@@ -1,0 +1,195 @@
+"""Several processes train one model: the first one writes the archive, each its part, and they are compared."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archiver
+from archiver import layout
+from archiver.archive.run import Run
+from archiver.archive.workers import build_workers
+from archiver.closing import read_workers, write_workers
+from archiver.records.training import DistributionPart
+from archiver.report.worker_table import workers_report
+from archiver.sealing import changing
+from archiver.storage.journal import Journal
+from archiver.testing import tiny_run
+
+ROOT = Path(archiver.__file__).parents[1]
+SCRIPT = Path(__file__).with_name("together.py")
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def free_ports() -> int:
+    """The first of two that nobody uses."""
+    while True:
+        with socket.socket() as first, contextlib.suppress(OSError), socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            number = first.getsockname()[1]
+            second.bind(("127.0.0.1", number + 1))
+            return int(number)
+
+
+def train(backend: str, folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """Both processes to their end."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(SCRIPT), backend]
+    port = str(free_ports())
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen([*command, str(index), port], cwd=folder, env=environment, **pipes) for index in range(2)
+    ]
+    done = []
+    for process in started:
+        output, errors = process.communicate(timeout=500)
+        done.append(subprocess.CompletedProcess(process.args, process.returncode, output, errors))
+    return done
+
+
+def check_agreeing(run: Run, backend: str, epochs: int) -> None:
+    """An archive of two processes in step."""
+    report = archiver.verify(run.path, deep=True)
+    assert report.findings == ()
+    assert [each for each in report.information if each.code in ("step_failed", "worker")] == []
+    record = run.read(layout.WORKERS)
+    assert (record.backend, record.count, record.disagreement_count) == (backend, 2, 0)
+    assert [part.outcome for part in record.workers] == ["complete", "complete"]
+    assert record.compared_epoch_count == epochs
+    assert {part.weights_digest for part in record.workers} == {run.read(layout.RESULTS).weights_digest}
+    assert all(part.peak_rss_bytes > 50 << 20 for part in record.workers)
+    assert record.slowest in (0, 1)
+    files = {path.relative_to(run.path).as_posix() for path in (run.path / "workers").rglob("*") if path.is_file()}
+    assert {"workers/0/events.jsonl", "workers/1/events.jsonl", "workers/1/system.json"} <= files
+    assert "workers/1/traces/memory.csv" in files
+    readme = (run.path / "README.md").read_text()
+    assert "2 processes trained together" in readme
+    assert "they had the same weights, bit for bit" in readme
+    assert "(slowest)" in readme
+
+
+def test_torch_processes(tmp_path):
+    """In step, out of step, and where one of them dies."""
+    chief, worker = train("torch", tmp_path)
+    assert "refused: Received resume=True" in chief.stdout, chief.stderr[-3000:]
+    assert (worker.returncode, chief.returncode != 0) == (9, True), chief.stderr[-3000:]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "agree_models",
+        "differ_models",
+        "lost_models",
+    ]
+    check_agreeing(Run.open(tmp_path / "runs" / "agree_models"), "torch", epochs=3)
+    differ = archiver.verify(tmp_path / "runs" / "differ_models")
+    assert [each.code for each in differ.findings] == ["replicas", "replicas"]
+    lost = Run.open(tmp_path / "runs" / "lost_models")
+    assert (lost.status.status, lost.status.sealed) == ("failed", True)
+    report = archiver.verify(lost.path)
+    assert report.findings == ()
+    told = {each.path: each.message for each in report.information if each.code == "worker"}
+    assert "its process is gone" in told["workers/1"]
+    assert [part.outcome for part in lost.read(layout.WORKERS).workers] == ["failed", "lost"]
+
+
+def test_jax_processes_with_two_devices_each(tmp_path):
+    done = train("jax", tmp_path)
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
+    assert all("refused: Received test_data in process" in each.stdout for each in done)
+    run = Run.open(tmp_path / "runs" / "agree_models")
+    check_agreeing(run, "jax", epochs=2)
+    distribution = run.read(layout.TRAIN_CONFIG).phases[0].distribution
+    assert isinstance(distribution, DistributionPart)
+    assert (distribution.class_name.rpartition(".")[2], distribution.replicas) == ("DataParallel", 4)
+    assert [len(part.devices) for part in run.read(layout.WORKERS).workers] == [2, 2]
+
+
+def test_tensorflow_processes_with_a_loop_of_their_own(tmp_path):
+    """Keras' `fit` cannot do it: `archiver.fit` says so, and `fit` itself fails before any callback is called."""
+    done = train("tensorflow", tmp_path)
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
+    for each in done:
+        refusals = [line for line in each.stdout.splitlines() if line.startswith("refused: ")]
+        assert "RunStateError: Keras' fit cannot train under MultiWorkerMirroredStrategy" in refusals[0]
+        assert "ValueError: " in refusals[1]
+    run = Run.open(tmp_path / "runs" / "agree_models")
+    check_agreeing(run, "tensorflow", epochs=2)
+
+
+# -- without processes
+
+
+def with_workers(run: Run, digests: list[list[str]], *, ended: bool = True) -> None:
+    """Write what processes would have written, a list of digests for each."""
+    for index, each in enumerate(digests):
+        (run.path / "workers" / str(index)).mkdir(parents=True)
+        journal = Journal(run.path / "workers" / str(index), index, "events.jsonl")
+        journal.append("phase_started", phase=0, index=index, count=len(digests), backend="jax", devices=[], process={})
+        for epoch, digest in enumerate(each):
+            journal.append(
+                "epoch_ended", phase=0, epoch=epoch, seconds=1.0 + index, metrics={}, weights_digest=digest * 64
+            )
+        if ended or index == 0:
+            journal.append("status", status="complete", reason=None, phase=0, seconds=3.0, peak_rss_bytes=1000 + index)
+
+
+def test_replicas_out_of_step_are_a_finding_and_a_record_that_says_otherwise_too(tmp_path):
+    run = tiny_run(tmp_path)
+    with changing(run):
+        with_workers(run, [["a", "b", "c"], ["a", "b", "d"], ["a", "e"]])
+        record = write_workers(run)
+    report = archiver.verify(run.path)
+    assert [(each.code, "epoch 1" in each.message) for each in report.findings] == [
+        ("replicas", True),
+        ("replicas", False),
+    ]
+    assert (record.slowest, record.compared_epoch_count, record.disagreement_count) == (2, 3, 2)
+    assert (
+        "After 2 of 3 epochs they did not have the same weights, first after epoch 1"
+        in (run.path / "README.md").read_text()
+    )
+    with changing(run):
+        run.write(layout.WORKERS, record.model_copy(update={"disagreements": (), "disagreement_count": 0}))
+    assert [each.code for each in archiver.verify(run.path).findings] == ["disagreement"]
+
+
+def test_who_did_not_end_or_was_not_there_is_told(tmp_path):
+    run = tiny_run(tmp_path)
+    with changing(run):
+        with_workers(run, [["a"], ["a"]], ended=False)
+        record = write_workers(run, 3, {1: "its process is gone"})
+    assert [(part.outcome, part.reason) for part in record.workers[:2]] == [
+        ("complete", None),
+        ("lost", "its process is gone"),
+    ]
+    assert record.workers[2].outcome == "absent"
+    report = archiver.verify(run.path)
+    assert report.findings == ()
+    assert [each.path for each in report.information if each.code == "worker"] == ["workers/1", "workers/2"]
+    text = json.dumps(workers_report(record), default=str)
+    assert "lost: its process is gone" in text
+
+
+def test_an_archive_that_the_chief_left_behind_is_summed_up_when_it_is_finalized(tmp_path):
+    run = tiny_run(tmp_path, status="interrupted", sealed=False)
+    with_workers(run, [["a"], ["a"]])
+    archiver.closing.close_unfinished(run, force=True)
+    assert archiver.verify(run.path).findings == ()
+    assert run.read(layout.WORKERS).count == 2
+
+
+def test_what_strangers_wrote_is_read_without_trust(tmp_path):
+    run = tiny_run(tmp_path)
+    folder = run.path / "workers" / "0"
+    folder.mkdir(parents=True)
+    journal = Journal(folder, 0, "events.jsonl")
+    journal.append("phase_started", phase="x", count=10**9, devices={"a": 1}, process=[1], backend=3)
+    journal.append("epoch_ended", phase=[], epoch={}, seconds="1", weights_digest=5)
+    journal.append("status", status=7, peak_rss_bytes="many")
+    record = build_workers(read_workers(run))
+    assert len(record.workers) == record.count <= 4096
+    assert record.workers[0].outcome == "failed"
