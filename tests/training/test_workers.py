@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,12 +23,20 @@ from archiver.storage.journal import Journal
 from archiver.testing import tiny_run
 
 ROOT = Path(archiver.__file__).parents[1]
-SCRIPT = Path(__file__).with_name("together.py")
+_PAGE = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
+PROGRAMS = dict(
+    zip(
+        ("devices", "jax", "torch", "tensorflow"),
+        re.findall(r"^```python\n(.*?)^```", _PAGE, re.DOTALL | re.MULTILINE),
+        strict=True,
+    )
+)
+"""What docs/workers.md shows, by backend."""
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def free_ports() -> int:
+def free_port() -> int:
     """The first of two that nobody uses."""
     while True:
         with socket.socket() as first, contextlib.suppress(OSError), socket.socket() as second:
@@ -37,15 +46,25 @@ def free_ports() -> int:
             return int(number)
 
 
-def train(backend: str, folder: Path) -> list[subprocess.CompletedProcess[str]]:
-    """Both processes to their end."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(SCRIPT), backend]
-    port = str(free_ports())
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | more
+
+
+def train(backend: str, folder: Path, after: str = "", **more: str) -> list[subprocess.CompletedProcess[str]]:
+    """Two processes of the page's program, and what comes `after` it, to their end."""
+    port = free_port()
+    program = PROGRAMS[backend].replace("12345", str(port)).replace("12346", str(port + 1))
+    program = program.replace("RunArchiver(", "RunArchiver(figures=False, sampling_hertz=5, root=")
+    (folder / "train.py").write_text(f"{program}\n{after}")
+    torch = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     started = [
-        subprocess.Popen([*command, str(index), port], cwd=folder, env=environment, **pipes) for index in range(2)
-    ]
+        subprocess.Popen(
+            [sys.executable, "train.py", str(index)],
+            cwd=folder, env=environment(**more, **torch, RANK=str(index)),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for index in range(2)
+    ]  # fmt: skip
     done = []
     for process in started:
         output, errors = process.communicate(timeout=500)
@@ -74,20 +93,56 @@ def check_agreeing(run: Run, backend: str, epochs: int) -> None:
     assert "(slowest)" in readme
 
 
+MORE_ON_TORCH = """
+model.fit(*part, batch_size=8, verbose=0, callbacks=[archive])  # a second phase
+assert archive.finalize().path.name == "torch_models"
+
+def again(name, all_reduce):
+    torch.distributed.all_reduce = all_reduce
+    archive = archiver.RunArchiver("runs", name=name, figures=False)
+    model.fit(*part, epochs=2, batch_size=8, verbose=0, callbacks=[archive])
+
+def die(gradient, really=torch.distributed.all_reduce):
+    os._exit(9) if index == 1 else really(gradient)
+
+again("differ", lambda gradient: None)
+try:
+    archiver.fit(archiver.RunArchiver("runs", name="resumed", resume=True), model, *part, verbose=0)
+except archiver.errors.RunStateError as error:
+    print("refused:", error)
+again("lost", die)
+"""
+MORE_ON_JAX = """
+try:
+    archive.finalize(test_data=(x, x[:, :1]))
+except archiver.errors.RunStateError as error:
+    print("refused:", error)
+"""
+MORE_ON_TENSORFLOW = """
+other = archiver.RunArchiver("others", name="refused")
+for attempt in (
+    lambda: archiver.fit(other, model, x, x[:, :1], verbose=0),
+    lambda: model.fit(x, x[:, :1], verbose=0, callbacks=[other]),
+):
+    try:
+        attempt()
+    except (archiver.errors.RunStateError, ValueError) as error:
+        print(f"refused: {type(error).__name__}: {str(error)[:400]}")
+assert not os.path.exists("others")
+"""
+
+
 def test_torch_processes(tmp_path):
     """In step, out of step, and where one of them dies."""
-    chief, worker = train("torch", tmp_path)
+    chief, worker = train("torch", tmp_path, MORE_ON_TORCH)
     assert "refused: Received resume=True" in chief.stdout, chief.stderr[-3000:]
     assert (worker.returncode, chief.returncode != 0) == (9, True), chief.stderr[-3000:]
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
-        "agree_models",
-        "differ_models",
-        "lost_models",
-    ]
-    check_agreeing(Run.open(tmp_path / "runs" / "agree_models"), "torch", epochs=3)
-    differ = archiver.verify(tmp_path / "runs" / "differ_models")
+    runs = tmp_path / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == ["differ_models", "lost_models", "torch_models"]
+    check_agreeing(Run.open(runs / "torch_models"), "torch", epochs=3)
+    differ = archiver.verify(runs / "differ_models")
     assert [each.code for each in differ.findings] == ["replicas", "replicas"]
-    lost = Run.open(tmp_path / "runs" / "lost_models")
+    lost = Run.open(runs / "lost_models")
     assert (lost.status.status, lost.status.sealed) == ("failed", True)
     report = archiver.verify(lost.path)
     assert report.findings == ()
@@ -97,10 +152,10 @@ def test_torch_processes(tmp_path):
 
 
 def test_jax_processes_with_two_devices_each(tmp_path):
-    done = train("jax", tmp_path)
+    done = train("jax", tmp_path, MORE_ON_JAX, XLA_FLAGS="--xla_force_host_platform_device_count=2")
     assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
     assert all("refused: Received test_data in process" in each.stdout for each in done)
-    run = Run.open(tmp_path / "runs" / "agree_models")
+    run = Run.open(tmp_path / "runs" / "jax_models")
     check_agreeing(run, "jax", epochs=2)
     distribution = run.read(layout.TRAIN_CONFIG).phases[0].distribution
     assert isinstance(distribution, DistributionPart)
@@ -110,14 +165,23 @@ def test_jax_processes_with_two_devices_each(tmp_path):
 
 def test_tensorflow_processes_with_a_loop_of_their_own(tmp_path):
     """Keras' `fit` cannot do it: `archiver.fit` says so, and `fit` itself fails before any callback is called."""
-    done = train("tensorflow", tmp_path)
+    done = train("tensorflow", tmp_path, MORE_ON_TENSORFLOW)
     assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
     for each in done:
         refusals = [line for line in each.stdout.splitlines() if line.startswith("refused: ")]
         assert "RunStateError: Keras' fit cannot train under MultiWorkerMirroredStrategy" in refusals[0]
-        assert "ValueError: " in refusals[1]
-    run = Run.open(tmp_path / "runs" / "agree_models")
-    check_agreeing(run, "tensorflow", epochs=2)
+        assert "ValueError: Attempt to convert a value (PerReplica" in refusals[1]
+    check_agreeing(Run.open(tmp_path / "runs" / "tensorflow_models"), "tensorflow", epochs=2)
+
+
+def test_one_process_with_several_devices(tmp_path):
+    (tmp_path / "train.py").write_text(PROGRAMS["devices"])
+    command = [sys.executable, "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "4"), done.stderr[-3000:]
+    run = Run.open(tmp_path / "runs" / "devices_models")
+    assert archiver.verify(run.path, deep=True).findings == ()
+    assert not run.has(layout.WORKERS)
 
 
 # -- without processes
