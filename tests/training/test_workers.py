@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import archiver
@@ -16,6 +17,7 @@ from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.workers import build_workers
 from archiver.closing import read_workers, write_workers
+from archiver.export.public import publish
 from archiver.records.training import DistributionPart
 from archiver.report.worker_table import workers_report
 from archiver.sealing import changing
@@ -206,6 +208,8 @@ def test_replicas_out_of_step_are_a_finding_and_a_record_that_says_otherwise_too
     with changing(run):
         with_workers(run, [["a", "b", "c"], ["a", "b", "d"], ["a", "e"]])
         record = write_workers(run)
+    document = json.loads(run.path_of(layout.WORKERS).read_bytes())
+    jsonschema.validate(document, json.loads((run.path / "schemas" / "workers.schema.json").read_bytes()))
     report = archiver.verify(run.path)
     assert [(each.code, "epoch 1" in each.message) for each in report.findings] == [
         ("replicas", True),
@@ -219,6 +223,17 @@ def test_replicas_out_of_step_are_a_finding_and_a_record_that_says_otherwise_too
     with changing(run):
         run.write(layout.WORKERS, record.model_copy(update={"disagreements": (), "disagreement_count": 0}))
     assert [each.code for each in archiver.verify(run.path).findings] == ["disagreement"]
+
+
+def test_a_public_copy_does_not_tell_of_other_hosts(tmp_path):
+    run = tiny_run(tmp_path)
+    with changing(run):
+        with_workers(run, [["a"], ["a"]])
+        write_workers(run)
+    copy = publish(run, tmp_path / "copy_models")
+    assert archiver.verify(copy.path).findings == ()
+    assert not (copy.path / "workers").exists()
+    assert not copy.has(layout.WORKERS)
 
 
 def test_who_did_not_end_or_was_not_there_is_told(tmp_path):
