@@ -12,7 +12,14 @@ from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.archive.secrets import require_allowed, search_secrets
 from archiver.archive.verifying import require_whole
-from archiver.archive.workers import EVENTS_NAME, FOLDER, MAXIMAL_EVENTS_BYTES, MAXIMAL_WORKERS, build_workers
+from archiver.archive.workers import (
+    EVENTS_NAME,
+    FOLDER,
+    MAXIMAL_DIGITS,
+    MAXIMAL_EVENTS_BYTES,
+    MAXIMAL_WORKERS,
+    build_workers,
+)
 from archiver.errors import ArchiverError, RunStateError, UnsafeFileError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
@@ -71,14 +78,20 @@ def write_results(run: Run, test: TestResults | Unavailable | None = None) -> No
 
 def read_workers(run: Run) -> dict[int, JournalContents]:
     """By number of the process, what those that trained together wrote; what cannot be read is left out."""
-    folder, found = run.path / FOLDER, dict[int, JournalContents]()
+    folder = run.path / FOLDER
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
-    for name in names[:MAXIMAL_WORKERS]:
-        try:
-            found[int(name)] = parse_journal(read_below(folder, f"{name}/{EVENTS_NAME}", MAXIMAL_EVENTS_BYTES))
-        except (OSError, ValueError, ArchiverError):
-            continue
-    return found
+    numbers = [int(name) for name in names[:MAXIMAL_WORKERS] if name.isdecimal() and len(name) < MAXIMAL_DIGITS]
+    found = {number: read_worker(run, number) for number in numbers}
+    return {number: contents for number, contents in found.items() if contents is not None}
+
+
+def read_worker(run: Run, number: int) -> JournalContents | None:
+    """What one of the processes wrote; None: nothing that can be read."""
+    try:
+        data = read_below(run.path, f"{FOLDER}/{number}/{EVENTS_NAME}", MAXIMAL_EVENTS_BYTES)
+        return parse_journal(data)
+    except (OSError, ArchiverError):
+        return None
 
 
 def write_workers(run: Run, count: int | None = None, reasons: Mapping[int, str] | None = None) -> WorkersRecord:

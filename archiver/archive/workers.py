@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
@@ -18,8 +19,11 @@ FOLDER = "workers"
 EVENTS_NAME = "events.jsonl"
 SYSTEM_NAME = "system.json"
 MAXIMAL_WORKERS = 4096
+MAXIMAL_DIGITS = 8
 MAXIMAL_EVENTS_BYTES = 64 << 20
 MAXIMAL_LISTED = 100
+MAXIMAL_SECONDS = 1e9
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 NOT_ENDED = "it did not say how it ended"
 ABSENT = "it wrote nothing: it had no archive among its callbacks, or does not see this folder"
@@ -82,20 +86,21 @@ def _worker(events: tuple[JournalEvent, ...]) -> _Worker:
             worker.details, worker.ends = details, None
         elif event.event == "epoch_ended":
             key = _number(details.get("phase")), _number(details.get("epoch"))
-            if isinstance(details.get("weights_digest"), str):
-                worker.digests[key] = details["weights_digest"]
-            if isinstance(details.get("seconds"), int | float):
-                worker.seconds[key] = float(details["seconds"])
+            digest, seconds = details.get("weights_digest"), details.get("seconds")
+            if isinstance(digest, str) and _DIGEST.fullmatch(digest):
+                worker.digests[key] = digest
+            if isinstance(seconds, int | float):
+                worker.seconds[key] = min(max(0.0, seconds), MAXIMAL_SECONDS)
         elif event.event == "status":
             worker.ends = details
-            peak = details.get("peak_rss_bytes")
-            if isinstance(peak, int):
+            peak = _number(details.get("peak_rss_bytes"))
+            if peak:
                 worker.peak_bytes = max(peak, worker.peak_bytes or 0)
     return worker
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _part(index: int, worker: _Worker | None, reason: str | None) -> WorkerPart:

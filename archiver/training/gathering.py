@@ -12,13 +12,12 @@ from typing import Any, Protocol
 from archiver import layout
 from archiver.archive.run import Run
 from archiver.archive.workers import EVENTS_NAME, FOLDER, warnings_of
-from archiver.closing import read_workers, write_workers
+from archiver.closing import read_worker, write_workers
 from archiver.collect.identity import is_alive, this_process
-from archiver.errors import ArchiverError
 from archiver.records.journal import ProcessIdentity
 from archiver.records.telemetry import SamplingPart
 from archiver.storage import files
-from archiver.storage.journal import Journal, JournalContents
+from archiver.storage.journal import Journal
 from archiver.training.worker_files import WorkerFiles, next_meeting
 from archiver.training.workers import Place
 
@@ -116,7 +115,7 @@ class Workers:
 
     def _state(self, index: int, waited_seconds: float, patience_seconds: float) -> str | None:
         """Empty: it has ended, or was never here; a reason: it will not be waited for; None: wait."""
-        contents = _events(self._host.run, index)
+        contents = read_worker(self._host.run, index)
         if contents is None:
             return "" if waited_seconds > APPEARANCE_SECONDS else None
         last = next((each for each in reversed(contents.events) if each.event in ("phase_started", "status")), None)
@@ -143,13 +142,6 @@ class Workers:
         shutil.rmtree(folder)
         copy.rename(folder)
         _cut_torn_line(folder / EVENTS_NAME)
-
-
-def _events(run: Run, index: int) -> JournalContents | None:
-    try:
-        return read_workers(run).get(index)
-    except ArchiverError:
-        return None
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -184,7 +184,7 @@ def _on_tensorflow(model: Any) -> Place | None:
     strategy = getattr(model, "_distribute_strategy", None)
     if strategy is None:
         strategy = tf.distribute.get_strategy()
-    if not _is_multi_worker(strategy):
+    if not _is_multi_worker(strategy) or strategy.cluster_resolver.task_type not in ("chief", "worker"):
         return None
     resolver = strategy.cluster_resolver
     chiefs = len(resolver.cluster_spec().as_dict().get("chief", ()))

@@ -269,6 +269,15 @@ def test_what_strangers_wrote_is_read_without_trust(tmp_path):
     journal.append("phase_started", phase="x", count=10**9, devices={"a": 1}, process=[1], backend=3)
     journal.append("epoch_ended", phase=[], epoch={}, seconds="1", weights_digest=5)
     journal.append("status", status=7, peak_rss_bytes="many")
+    for index, (phase, digest) in enumerate([(-1, "z"), (10**30, "a" * 64), (10**30, "b" * 64)], start=1):
+        other = Journal(run.path / "workers" / str(index), index, "events.jsonl")
+        other.path.parent.mkdir()
+        other.append("epoch_ended", phase=phase, epoch=-5, seconds=10**400, weights_digest=digest)
+        other.append("status", status="complete", peak_rss_bytes=-(10**400), reason={"a": []})
+    (run.path / "workers" / "x").symlink_to("/etc")
     record = build_workers(read_workers(run))
+    assert record.disagreement_count == 1
+    run.write(layout.WORKERS, record)
+    assert all(isinstance(each.message, str) for each in archiver.verify(run.path).findings)
     assert len(record.workers) == record.count <= 4096
     assert record.workers[0].outcome == "failed"
