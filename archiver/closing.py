@@ -5,22 +5,33 @@ Serves the live run as well as `archiver finalize`, which closes what a killed p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.archive.secrets import require_allowed, search_secrets
 from archiver.archive.verifying import require_whole
+from archiver.archive.workers import (
+    EVENTS_NAME,
+    FOLDER,
+    MAXIMAL_DIGITS,
+    MAXIMAL_EVENTS_BYTES,
+    MAXIMAL_WORKERS,
+    build_workers,
+)
 from archiver.errors import ArchiverError, RunStateError, UnsafeFileError
 from archiver.records.base import Unavailable
 from archiver.records.results import Results, TestResults
 from archiver.records.training import History
+from archiver.records.workers import WorkersRecord
 from archiver.report.report import ReportOptions
 from archiver.sealing import DEFAULT_REPORT, changing, seal, unseal
 from archiver.storage import files
 from archiver.storage.beneath import opened_folder, walk
 from archiver.storage.digests import ALGORITHMS
 from archiver.storage.hashing import hash_files, regular_files
-from archiver.storage.journal import JOURNAL_NAME, Journal
+from archiver.storage.journal import JOURNAL_NAME, Journal, JournalContents, parse_journal
 from archiver.storage.manifests import MANIFEST_NAMES, MAXIMAL_MANIFEST_BYTES, PREVIOUS_SEAL, parse_manifest
 from archiver.storage.reading import read_below
 
@@ -63,6 +74,31 @@ def write_results(run: Run, test: TestResults | Unavailable | None = None) -> No
     run.write(layout.RESULTS, results)
     if isinstance(results.test, Unavailable):
         _remove_test_files(run)
+
+
+def read_workers(run: Run) -> dict[int, JournalContents]:
+    """By number of the process, what those that trained together wrote; what cannot be read is left out."""
+    folder = run.path / FOLDER
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    numbers = [int(name) for name in names[:MAXIMAL_WORKERS] if name.isdecimal() and len(name) < MAXIMAL_DIGITS]
+    found = {number: read_worker(run, number) for number in numbers}
+    return {number: contents for number, contents in found.items() if contents is not None}
+
+
+def read_worker(run: Run, number: int) -> JournalContents | None:
+    """What one of the processes wrote; None: nothing that can be read."""
+    try:
+        data = read_below(run.path, f"{FOLDER}/{number}/{EVENTS_NAME}", MAXIMAL_EVENTS_BYTES)
+        return parse_journal(data)
+    except (OSError, ArchiverError):
+        return None
+
+
+def write_workers(run: Run, count: int | None = None, reasons: Mapping[int, str] | None = None) -> WorkersRecord:
+    """Sum up what several processes wrote. `count`, `reasons`: what the chief knows of them."""
+    record = build_workers(read_workers(run), count, reasons)
+    run.write(layout.WORKERS, record)
+    return record
 
 
 def forget_test_results(run: Run) -> None:
@@ -121,6 +157,8 @@ def close_unfinished(
         journal.append("status", status="interrupted", note=status.note)
     write_history(run)
     write_results(run)
+    if (run.path / FOLDER).is_dir():
+        write_workers(run)
     return seal(run, journal, report, allow_secrets=allow_secrets)
 
 

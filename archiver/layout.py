@@ -22,6 +22,7 @@ from archiver.records.scores import TestScores
 from archiver.records.source import SourceRecord
 from archiver.records.telemetry import Telemetry
 from archiver.records.training import CheckpointState, History, OptimizerConfig, Preprocessing, TrainConfig
+from archiver.records.workers import WorkersRecord
 
 Need = Literal["always", "complete", "sealed", "optional"]
 """When a file must be there: from the claim of the name on, once a training is complete, once the archive is sealed, or
@@ -110,6 +111,13 @@ REPRODUCTION = RecordFile(
     "reproduction",
     ReproductionRecord,
 )
+WORKERS = RecordFile(
+    "results/{name}_workers.json",
+    "the processes that trained together",
+    "optional",
+    "training.gathering",
+    WorkersRecord,
+)
 
 KERAS_MODEL = ArchiveFile("models/{name}.keras", "the model, Keras 3 format", "optional", "training.models")
 H5_MODEL = ArchiveFile("models/{name}.h5", "the model, legacy HDF5 format", "optional", "training.models")
@@ -163,17 +171,27 @@ SIGNATURE = ArchiveFile("model.sig", "signature over the seal; in no manifest", 
 """Made after the seal, so that no manifest lists it; removed when the seal is opened."""
 LOCK = ArchiveFile("environment/pylock.toml", "lock of the environment", "optional", "reproduction")
 
+WORKER_EVENTS = ArchiveFile(
+    "workers/*/events.jsonl", "journal of a process that trained along", "optional", "training.worker_files"
+)
+WORKER_SYSTEM = ArchiveFile(
+    "workers/*/system.json", "machine of a process that trained along", "optional", "training.worker_files"
+)
+WORKER_TRACES = ArchiveFile(
+    "workers/*.csv", "time series of a process that trained along", "optional", "sampling.recorder"
+)
+
 RECORD_FILES: tuple[RecordFile[Any], ...] = (
     RUN, MODEL_CONFIG, TRAIN_CONFIG, OPTIMIZER_CONFIG, PREPROCESSING, RESULTS, HISTORY, DATASET_STATS, METADATA,
     WEIGHTS, SYSTEM, PACKAGES, GIT, SOURCE, CHECKPOINT_STATE, TEST_SCORES, TELEMETRY,
-    REPRODUCTION,
+    REPRODUCTION, WORKERS,
 )  # fmt: skip
 
 OTHER_FILES = (
     KERAS_MODEL, H5_MODEL, WEIGHTS_H5, BEST_WEIGHTS, CHECKPOINT_VARIABLES, SNAPSHOTS, PREDICTIONS, PATCH,
     SUBMODULES_PATCH, SOURCE_FILES, STEPS, ADDED_FILES, SCHEMAS, JOURNAL, README, MANIFEST_MD5, MANIFEST_SHA256,
     MANIFEST_BLAKE3, PREVIOUS_SEAL, FIGURES, README_HTML, CRATE, MEMORY_TRACE, UTILISATION_TRACE, TEMPERATURE_TRACE,
-    TRACES, LOCK, SIGNATURE,
+    TRACES, LOCK, SIGNATURE, WORKER_EVENTS, WORKER_SYSTEM, WORKER_TRACES,
 )  # fmt: skip
 
 _FAMILIES = tuple(entry for entry in (*RECORD_FILES, *OTHER_FILES) if "*" in entry.pattern)

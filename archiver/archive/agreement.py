@@ -22,6 +22,7 @@ from archiver.archive.schemas import SCHEMA_KINDS, known_schemas
 from archiver.archive.secrets import allowed_secrets
 from archiver.archive.telemetry_agreement import check_telemetry
 from archiver.archive.trust import tell
+from archiver.archive.worker_agreement import check_workers
 from archiver.errors import ArchiverError
 from archiver.layout import RecordFile
 from archiver.records.base import FORMAT_VERSION, Record, Unavailable
@@ -57,6 +58,7 @@ def _check_agreement(inspection: Inspection, journal: JournalContents | None, re
     _check_weights(inspection, records)
     check_model(inspection, journal, records, _disagree)
     check_telemetry(inspection, journal, records, _disagree)
+    check_workers(inspection, records, _disagree)
     _check_metadata(inspection, records)
     check_crate(inspection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,12 @@ from archiver.storage.journal import Journal
 OnExisting = Literal["version", "error"]
 
 ROOT_VARIABLE = "ARCHIVER_ROOT"
-"""An environment variable: the folder where every RunArchiver of the process makes its runs, whatever it was told."""
+"""An environment variable: where all runs and ensembles of the process are made, whatever it was told."""
+
+
+def redirected(root: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """`root`, unless the environment sends the runs of this process elsewhere."""
+    return os.environ.get(ROOT_VARIABLE) or root
 
 
 def claim(

@@ -34,6 +34,8 @@ FindingCode = Literal[
     "signature",
     "clock",
     "unportable_name",
+    "replicas",
+    "worker",
 ]
 
 Cause = Literal[

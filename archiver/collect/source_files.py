@@ -141,7 +141,7 @@ def find_source(entry: Path | None, folder: Path, modules: Iterable[tuple[Any, A
     if entry is not None:
         spec = getattr(known.get("__main__"), "__spec__", None)
         found[os.path.realpath(entry)] = SourceFile(entry.absolute(), "entry", spec.name if spec else None)
-    for file in (*sorted(_modules(known), key=lambda each: str(each.path)), *_untracked(folder)):
+    for file in (*sorted(local_modules(known), key=lambda each: str(each.path)), *_untracked(folder)):
         found.setdefault(os.path.realpath(file.path), file)
     return list(found.values())
 
@@ -159,7 +159,8 @@ def _installed_folders() -> tuple[str, ...]:
     return tuple(f"{folder}{os.sep}" for folder in either)
 
 
-def _modules(modules: dict[Any, Any]) -> Iterator[SourceFile]:
+def local_modules(modules: dict[Any, Any]) -> Iterator[SourceFile]:
+    """Those among `sys.modules` that are neither in the standard library nor installed nor archiver itself."""
     installed = _installed_folders()
     for name, module in modules.items():
         file = _file_of(module)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from archiver.archive.claiming import redirected
 from archiver.collect.identity import this_process
+from archiver.collect.program import running_program
 from archiver.ensemble import console
 from archiver.ensemble.candidates import Candidate, as_candidates
 from archiver.ensemble.data import Splits, checked_splits, write_data
@@ -58,7 +60,7 @@ def hill_climb(
     when it is called again with the same arguments; candidates may be added at the end.
 
     Args:
-        store: the folder of runs.
+        store: the folder of runs; the variable ARCHIVER_ROOT, where it is set, stands for it.
         name: of the ensemble.
         candidates: scikit-learn classifiers or pipelines, in order; or a dict of them by name.
         train: features and labels the candidates are fitted on. Features are what the candidates take, usually an
@@ -69,7 +71,8 @@ def hill_climb(
         stage_two: how the network is trained; None: there is none.
         n_jobs: how many candidates are trained at once; -1: as many as joblib's backend has; None: as many as
             `joblib.parallel_config` says.
-        seed: of the split for the second stage, and of its training.
+        seed: of the split for the second stage, of its training, and of the random numbers that candidates draw which
+            have no seed of their own.
         tolerance: by how much the score must rise at least for a model to be added.
         on_memory: what becomes of a candidate whose memory is expected not to fit: "warn" or "skip".
         memory_alert_mb: a candidate that takes more, in 2**20 bytes, is told.
@@ -83,7 +86,7 @@ def hill_climb(
     """
     if metric not in METRICS:
         raise ArgumentError(f"Received metric={metric!r}. Expected one of {', '.join(METRICS)}.")
-    root, cleaned = Path(store).absolute(), run_name(name).name
+    root, cleaned = Path(redirected(store)).absolute(), run_name(name).name
     chosen, splits = as_candidates(candidates), checked_splits(train, selection, test)
     folder = root / f"{cleaned}{FOLDER_SUFFIX}"
     settings = {"seed": seed, "tolerance": tolerance, "stage_two": asdict(stage_two) if stage_two else None}
@@ -91,7 +94,7 @@ def hill_climb(
     dispatcher = Dispatcher(folder, began, n_jobs, on_memory, memory_alert_mb)
     journal = EnsembleJournal(folder)
     try:
-        search = _Search(root, folder, journal, splits, metric, seed, stage_two)
+        search = _Search(root, folder, journal, splits, metric, seed, stage_two, os.fspath(store))
         search.take_up(began, chosen)
         search.run(chosen, dispatcher, verbose=verbose)
     finally:
@@ -131,6 +134,8 @@ class _Search:
     metric: Metric
     seed: int
     stage_two: StageTwo | None
+    asked_store: str
+    """As the program named it."""
     selection: Selection = field(init=False)
     last_stage_two: StageTwoPart | None = None
 
@@ -164,7 +169,7 @@ class _Search:
             )
 
     def _job(self, candidate: Candidate) -> CandidateJob:
-        return CandidateJob(candidate, self.folder, self.splits.classes)
+        return CandidateJob(candidate, self.folder, self.splits.classes, self.seed)
 
     def run(self, candidates: list[Candidate], dispatcher: Dispatcher, *, verbose: bool) -> None:
         """Train what is not trained, and choose."""
@@ -232,6 +237,8 @@ class _Search:
             class_count=len(self.splits.classes),
             seed=self.seed,
             previous=previous.run if previous is not None else None,
+            program=running_program(),
+            asked_store=self.asked_store,
         )
         side_by_side = np.concatenate([self.selection.library[member] for member in members], axis=1)
         inputs = self.splits.stage_two_parts(side_by_side, settings.validation_share, self.seed)

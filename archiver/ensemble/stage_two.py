@@ -14,6 +14,7 @@ import numpy as np
 
 from archiver import layout
 from archiver.archive.run import Run
+from archiver.collect.program import Program, works_for
 from archiver.data.lines import as_line
 from archiver.ensemble.measuring import measured
 from archiver.ensemble.processes import run_in_process
@@ -83,6 +84,10 @@ class StageTwoJob:
     seed: int
     previous: str | None
     """The run before, to go on from."""
+    program: Program
+    """What was started: that is run again, not the process of this training."""
+    asked_store: str
+    """The store as the program named it; the environment may send the runs elsewhere."""
 
     @property
     def config(self) -> str:
@@ -159,6 +164,7 @@ def _train(job: StageTwoJob) -> None:
 
     from archiver.training.seeding import seed
 
+    works_for(job.program)
     seed(job.seed)
     inputs = _read_inputs(job.path(".inputs.npz"))
     with measured() as use:
@@ -186,7 +192,7 @@ def _fit(job: StageTwoJob, inputs: dict[str, tuple[Any, Any]], keras: Any) -> tu
     if previous is not None:
         expand(model, keras.models.load_model(previous.path_of(layout.KERAS_MODEL), compile=False))
     archive = RunArchiver(
-        job.store,
+        job.asked_store,
         condition=job.ensemble,
         architecture="stage2",
         config=job.config,

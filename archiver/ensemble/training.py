@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ class CandidateJob:
     folder: Path
     """Of the ensemble."""
     classes: tuple[Any, ...]
+    seed: int
+    """Of the ensemble."""
 
     def path(self, suffix: str) -> Path:
         """Of one of its results."""
@@ -98,6 +102,7 @@ def _train(job: CandidateJob) -> None:
     """In the process of its own."""
     remove(job.path(".json"))  # of a candidate with other parameters
     data, estimator = read_data(job.folder), job.candidate.estimator
+    _seed(job)
     with measured() as use:
         estimator.fit(*data["train"])
     arrays = {split: _probabilities(job, estimator, data[split][0]) for split in SPLITS if split in data}
@@ -109,6 +114,15 @@ def _train(job: CandidateJob) -> None:
         configuration=job.candidate.configuration, memory=use.memory, seconds=use.seconds, error=None
     )
     write_bytes(job.path(".json"), as_line(result))
+
+
+def _seed(job: CandidateJob) -> None:
+    """Estimators without a seed of their own draw from NumPy's generator: each candidate gets one that neither its
+    place nor what is trained beside it changes."""
+    digest = hashlib.sha256(f"{job.seed}/{job.candidate.name}".encode()).digest()
+    number = int.from_bytes(digest[:4], "little")
+    random.seed(number)
+    np.random.seed(number)
 
 
 def _probabilities(job: CandidateJob, estimator: Any, x: Any) -> Probabilities:

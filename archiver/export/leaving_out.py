@@ -33,6 +33,8 @@ ALWAYS = ("host names", "user names", "absolute paths", "process and boot number
 REASON = "left out of this public copy"
 
 _LEFT_OUT = "<left out>"
+_OF_OTHER_HOSTS = (layout.WORKERS, layout.WORKER_EVENTS, layout.WORKER_SYSTEM, layout.WORKER_TRACES)
+"""Always: who else trained along, with the names of these hosts."""
 _FILES: dict[str, tuple[layout.ArchiveFile, ...]] = {
     "patch": (layout.PATCH, layout.SUBMODULES_PATCH),
     "git": (layout.PATCH, layout.SUBMODULES_PATCH),
@@ -61,7 +63,8 @@ def chosen(leave_out: Collection[str], keep: Collection[str]) -> tuple[Choice, .
 
 def is_left_out(run: Run, path: str, choices: Collection[str]) -> bool:
     """Whether a file goes as a whole."""
-    return any(file.matches(path, run.name) for choice in choices for file in _FILES.get(choice, ()))
+    files = (file for choice in choices for file in _FILES.get(choice, ()))
+    return any(file.matches(path, run.name) for file in (*_OF_OTHER_HOSTS, *files))
 
 
 def edited(kind: str, record: dict[str, Any], choices: Collection[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from archiver.report.training_words import machine_sentence, timing_sentence, tr
 from archiver.report.values import is_available
 from archiver.report.verdicts import verdicts
 from archiver.report.versions import versions
+from archiver.report.worker_table import workers_report
 
 INVENTORY_MARK = "<!-- archiver: inventory -->"
 SUMMARY_MARK = "<!-- archiver: summary -->"
@@ -92,6 +93,7 @@ def _derived(run: Run, records: Records) -> dict[str, Any]:
         "timing": timing_sentence(records["results"]),
         "machine": machine_sentence(system),
         "resources": resources(run, records["telemetry"]),
+        "trained_together": workers_report(records["workers"]),
         "repetition": repetition(records["reproduction"]),
         "checklist": rows,
         "reproducibility_score": score(rows),

@@ -48,8 +48,8 @@ class Journal:
     journal can still say so.
     """
 
-    def __init__(self, folder: Path, part: int = 0) -> None:
-        self.path = folder / JOURNAL_NAME
+    def __init__(self, folder: Path, part: int = 0, name: str = JOURNAL_NAME) -> None:
+        self.path = folder / name
         self.part = part
         self._reserve = folder / RESERVE_NAME
         self._waiting: list[bytes] = []

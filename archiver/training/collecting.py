@@ -10,14 +10,14 @@ from typing import Any
 from archiver import layout
 from archiver.archive.lineage import find_parents
 from archiver.archive.run import Run
-from archiver.collect.command import collect_command
 from archiver.collect.git import collect_git
 from archiver.collect.identity import this_process
 from archiver.collect.package_changes import find_changed_files
 from archiver.collect.packages import collect_packages
 from archiver.collect.processor import cpu_details_once
+from archiver.collect.program import program_command, program_snapshot
 from archiver.collect.source import copy_source, with_later_cells
-from archiver.collect.source_files import folder_of, take_snapshot
+from archiver.collect.source_files import folder_of
 from archiver.collect.splits import split_name
 from archiver.collect.system import collect_gpus, collect_numeric_libraries, collect_system
 from archiver.records.base import Unavailable, local_offset_seconds, utc_now
@@ -78,7 +78,7 @@ def _run_record(session: Session) -> RunRecord:
         local_offset_seconds=local_offset_seconds(),
         archiver_version=__version__,
         process=this_process(),
-        command=collect_command(),
+        command=program_command(),
         group=options.group,
         tags=options.tags,
         notes=options.notes,
@@ -108,11 +108,11 @@ def _find_parents(session: Session) -> None:
 def _collect_environment(session: Session) -> None:
     """At once what is quick, the rest beside the training, each record written as soon as it is known.
 
-    What runs is taken down now (`take_snapshot`); files and the repository are read within the first second.
+    What runs is taken down now (`program_snapshot`); files and the repository are read within the first second.
     """
     run = session.run
     is_known = session.attempt("system", lambda: _write_system(run), layout.SYSTEM)
-    snapshot = take_snapshot()
+    snapshot = program_snapshot()
     source = Task(lambda: copy_source(run.path, snapshot=snapshot), _writer(run, layout.SOURCE))
     git = Task(lambda: collect_git(folder_of(snapshot)), partial(_write_git, run))
     jobs = [Job("source", layout.SOURCE, source), Job("git", layout.GIT, git)]

@@ -12,6 +12,7 @@ from archiver.storage.bounding import bounded
 from archiver.storage.jsonable import qualified_name
 from archiver.training.reading import known, or_reason
 from archiver.training.tensorflow_state import op_determinism
+from archiver.training.workers import distribution_in_force
 
 _FIRST_STEP = Unavailable(unavailable="Keras resolves it in the first step; the first epoch had not ended")
 
@@ -165,8 +166,7 @@ def _is_mixed(model: Any) -> bool:
 
 def distribution(model: Any) -> DistributionPart | None:
     """How training is spread over devices; None for one device."""
-    everywhere = getattr(keras, "distribution", None)
-    chosen = everywhere.distribution() if everywhere is not None else None
+    chosen = distribution_in_force()
     if chosen is not None:
         mesh = or_reason(lambda: {"shape": list(chosen.device_mesh.shape), "axes": chosen.device_mesh.axis_names})
         return DistributionPart(

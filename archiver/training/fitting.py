@@ -9,6 +9,7 @@ import keras
 
 from archiver.errors import ArgumentError
 from archiver.training.run_archiver import RunArchiver
+from archiver.training.workers import require_fit_works
 
 
 def fit(archive: RunArchiver, model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -19,6 +20,7 @@ def fit(archive: RunArchiver, model: Any, *args: Any, **kwargs: Any) -> Any:
 
     Raises:
         ArgumentError: the model is not compiled, or the arguments do not fit `model.fit`. Nothing has been written.
+        RunStateError: Keras cannot train it: its strategy spans several processes of TensorFlow.
     """
     if not isinstance(archive, RunArchiver):
         raise ArgumentError(f"Received archive of type {type(archive).__name__}. Expected a RunArchiver.")
@@ -26,6 +28,7 @@ def fit(archive: RunArchiver, model: Any, *args: Any, **kwargs: Any) -> Any:
         raise ArgumentError(f"Received model of type {type(model).__name__}. Expected a keras.Model.")
     if not getattr(model, "compiled", False):
         raise ArgumentError(f"Received the model {model.name!r}, which is not compiled. Call model.compile(...) first.")
+    require_fit_works(model)
     signature = inspect.signature(model.fit)
     if "callbacks" not in signature.parameters:  # a fit of the user's own, which hands its arguments on
         kwargs["callbacks"] = _with_archive(kwargs.get("callbacks"), archive)

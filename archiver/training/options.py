@@ -102,11 +102,6 @@ def _recordable(value: Json) -> Json:
     return recordable(value) if isinstance(value, str) else value
 
 
-def redirected(root: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """`root`, unless the environment sends the runs of this process elsewhere."""
-    return os.environ.get(ROOT_VARIABLE) or root
-
-
 def redirection(root: str | os.PathLike[str]) -> str | None:
     """The root as it was asked for, as a record can hold it, where the runs go elsewhere; else None."""
     return recordable(redact_text(shown_url(os.fspath(root)))) if os.environ.get(ROOT_VARIABLE) else None

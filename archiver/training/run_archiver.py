@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from archiver.archive.claiming import OnExisting
+from archiver.archive.claiming import OnExisting, redirected
 from archiver.archive.outcome import build_history
 from archiver.archive.run import Run
 from archiver.collect.data_paths import named_paths
@@ -43,8 +43,10 @@ from archiver.training.session import Session
 from archiver.training.snapshots import Every
 from archiver.training.stopping import early_stopping, stop_reason
 from archiver.training.tail import Tail, append_tail, remove_tails
+from archiver.training.training_along import TrainingAlong, options_among_workers, require_own_predictions
 from archiver.training.uploads import staging_folder
 from archiver.training.watching import ExceptionWatch
+from archiver.training.workers import Place, alone, find_place
 
 
 class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
@@ -147,8 +149,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             storage_options=storage_options is not None,
             keep_staging=not keep_staging,
         )
-        remote = checks.checked_remote(checks.redirected(root), storage_options, keep_staging=keep_staging)
-        folder = checks.redirected(root) if remote is None else staging or staging_folder(remote.url)
+        remote = checks.checked_remote(redirected(root), storage_options, keep_staging=keep_staging)
+        folder = redirected(root) if remote is None else staging or staging_folder(remote.url)
         self.options = Options(
             name=run_name(name, condition, architecture, config),
             root=checks.checked_root(folder),
@@ -198,6 +200,10 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """Where a snapshot is needed before training."""
         self._skipped: tuple[Plan, FitCall] | None = None
         """Where this `fit` has nothing to do."""
+        self._place: Place | None = None
+        """Among several processes that train together."""
+        self._along: TrainingAlong | None = None
+        """Where another process writes the archive."""
         self._earlier_data: list[EarlierData] = []
         """Of those that had nothing to do."""
         self._used: set[str] = set()
@@ -209,12 +215,24 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """`fit` begins: claim the name, write what identifies the run."""
         began = perf_counter()
         given_at, self._given_at = self._given_at, None
+        self._place = place = find_place(self._model)
+        if place is not None:
+            self.options = options_among_workers(self.options, place)
         call = capture(self._model, self._given)
         self._check_use(call)
         self._watch.remove()
         model = call.model
         check_class_names(self.options.class_names, model, _labels(call))
         remove_tails(self, call.callback_list)
+        if place is not None and not place.is_chief:
+            self._train_along(call, place)
+            return
+        with alone(place):
+            self._begin(call, place, began, given_at)
+
+    def _begin(self, call: FitCall, place: Place | None, began: float, given_at: float | None) -> None:
+        """Claim the name, or go on with the run; write what identifies it."""
+        model = call.model
         # It costs as long as reading the data takes, and is needed only for going on.
         identity = identity_of(call) if self.options.snapshot_every is not None or self._is_resumed else None
         if self._session is None or self._session.model is not model:
@@ -233,6 +251,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         plan = self._with_data_of_earlier_calls(session, plan, call)
         self._resumption = Resumption(plan, call, callbacks) if plan is not None else None
         session.begin_phase(call, plan)
+        if place is not None:
+            session.begin_workers(place)
         collect_all(session, call, callbacks)
         self._add_waiting(session)
         session.attempt("advice", lambda: session.advise("repeated shuffle", repeated_shuffle(call)))
@@ -247,6 +267,14 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         if self._tail is not None:
             self._tail.sees_steps = session.snapshots.is_on
         session.begin_training(call, perf_counter() - began, None if given_at is None else began - given_at, identity)
+
+    def _train_along(self, call: FitCall, place: Place) -> None:
+        """Several processes train together, and another one writes the archive."""
+        self._along = self._along or TrainingAlong(self.options, place)
+        self._along.begin_phase()
+        self._call = dataclasses.replace(call, given={}, resolved={}, epoch_iterator=None)
+        self._tail = append_tail(self, call.callback_list, call.model, self.params)
+        self._watch.install(call.epoch_iterator, call.callback_list)
 
     @property
     def _is_resumed(self) -> bool:
@@ -290,6 +318,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         """An epoch begins."""
         if self._session is not None:
             self._session.begin_epoch()
+        elif self._along is not None:
+            self._along.begin_epoch()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """A step has ended."""
@@ -378,12 +408,17 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
         """An epoch has ended, all other callbacks included."""
         if self._session is not None:
-            self._session.end_epoch(model, epoch, logs)
+            with alone(self._place):
+                self._session.end_epoch(model, epoch, logs)
             self._act()
+        elif self._along is not None:
+            self._along.end_epoch(model, epoch, logs)
 
     def end_training(self, model: Any) -> None:
         """`fit` is about to return, and every other callback has done what it does then."""
         session, call = self._session, self._call
+        if self._along is not None:
+            self._along.end_training()
         skipped, self._skipped = self._skipped, None
         if self._resumption is not None:  # no epoch was left to begin
             self._resumption.forget()
@@ -402,7 +437,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             if session.safeguards.has_stopped:
                 reason = "memory_limit"
             stopping = session.attempt("early stopping", lambda: early_stopping(callbacks))
-            session.complete_phase(model, others, reason, stopping)
+            with alone(self._place):
+                session.complete_phase(model, others, reason, stopping)
         # Only now: Ctrl-C and SIGTERM wait while the model is saved.
         self._call = self._resumption = None
         self._watch.remove()
@@ -412,11 +448,14 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def run(self) -> Run:
-        """The archive.
+        """The archive. Where several processes train together it is the chief's, which alone may look at it: while
+        the others ask, it is being written.
 
         Raises:
             RunStateError: `fit` has not begun.
         """
+        if self._along is not None and self._along.run is not None:
+            return self._along.run
         return self._begun("run").run
 
     def log(self, name: str, value: Any) -> None:
@@ -486,11 +525,16 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             The archive, sealed.
 
         Raises:
-            RunStateError: `fit` has not begun, or is still running.
+            RunStateError: `fit` has not begun, or is still running; or test data are given where predictions need all
+                of several processes.
             ChangedWeightsError: see `on_changed_weights`.
             DataError: the test data, the class names or the task do not fit the model.
             ArgumentError: no such task, or a threshold that is no probability.
         """
+        if self._place is not None and test_data is not None:
+            require_own_predictions(self._place)
+        if self._along is not None:
+            return self.run
         session = self._begun("finalize")
         request = Request(
             test_data=test_data,
@@ -501,7 +545,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
             task=checks.checked_task(task),
             threshold=checks.checked_threshold(threshold),
         )
-        return finalize(session, request)
+        with alone(self._place):
+            return finalize(session, request)
 
     # -- inside
 
@@ -535,6 +580,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         self._resumption = None
         if self._session is not None:
             self._session.note_exception(error)
+        if self._along is not None:
+            self._along.note_exception(error)
 
     def _leave_session(self) -> None:
         if self._session is not None:

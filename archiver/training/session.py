@@ -37,6 +37,7 @@ from archiver.training.best import BestWeights, directions_of
 from archiver.training.capture import FitCall, is_being_fitted
 from archiver.training.checkpoints import NO_DATA, DataState, save_checkpoint
 from archiver.training.clock import Clock
+from archiver.training.gathering import Workers
 from archiver.training.models import save_models
 from archiver.training.options import Options
 from archiver.training.passing import PassingBatches
@@ -48,6 +49,7 @@ from archiver.training.taking_over import begin_again_from, take_over
 from archiver.training.telemetry import RunTelemetry
 from archiver.training.uploads import Upload
 from archiver.training.weight_changes import WeightChanges
+from archiver.training.workers import Place
 
 T = TypeVar("T")
 
@@ -57,6 +59,8 @@ class Session:
 
     upload: Upload | None = None
     """To a store, where the root is one."""
+    workers: Workers | None = None
+    """The other processes, where several train together."""
 
     def __init__(self, run: Run, version: int, options: Options, model: Any, adopted: Adopted | None = None) -> None:
         part = adopted.part if adopted is not None else 0
@@ -215,6 +219,11 @@ class Session:
         self.attempt("best weights", lambda: self.best.begin_phase(self.model, has_validation=has_validation))
         self.attempt("initial weights", lambda: self.changes.begin_phase(self.model, self.phase))
 
+    def begin_workers(self, place: Place) -> None:
+        """Several processes train together, and this one is their chief."""
+        self.workers = self.workers or Workers(self, place)
+        self.workers.begin_phase()
+
     def end_skipped(self, plan: Plan) -> None:
         """A call of `fit` had nothing to do. Where the process before was killed while it sealed, do that."""
         self.phase = plan.phase
@@ -288,6 +297,8 @@ class Session:
         self.say(
             "epoch_ended", phase=self.phase, epoch=epoch, metrics=metrics, learning_rate=rate, **timing, **directions
         )
+        if self.workers is not None:
+            self.workers.end_epoch(model, epoch, float(timing.get("seconds") or 0.0), metrics)
         self.attempt("step trace", lambda: self.trace.end_epoch(self.phase, epoch), layout.STEPS)
         self.attempt(
             "best weights", lambda: self.best.end_epoch(model, metrics, self.phase, epoch), layout.BEST_WEIGHTS
@@ -334,6 +345,8 @@ class Session:
             self.is_training = False
             stopping = {"early_stopping": early_stopping} if early_stopping else {}
             self._say_status(status="complete", stop_reason=stop_reason, **stopping)
+            if self.workers is not None:
+                self.workers.end_phase()
             if stop_reason not in CUT_OFF:
                 self.attempt("snapshot", self.snapshots.remove)
             self.finish()
@@ -391,6 +404,8 @@ class Session:
         self.attempt("weight changes", self.changes.close)
         self.write_pending()
         self._write_telemetry()
+        if self.workers is not None:
+            self.attempt("workers", self.workers.gather, layout.WORKERS)
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)
         self.attempt("results", lambda: write_results(self.run), layout.RESULTS)
         self.attempt("seal", self._seal)
@@ -497,6 +512,8 @@ class Session:
             part = part.model_copy(update={"type": "SystemExit", "message": "terminated by SIGTERM"})
         reason = {"stop_reason": "signal"} if isinstance(error, exits.Terminated | KeyboardInterrupt) else {}
         self._say_status(status="failed", exception=part.model_dump(), **reason)
+        if self.workers is not None:
+            self.workers.end_phase(f"{part.type}: {part.message}"[:1000])
 
     def settle(self) -> None:
         """See to it that the last phase has an end in the journal, and that the archive is sealed."""

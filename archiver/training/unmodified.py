@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from archiver.archive.claiming import ROOT_VARIABLE
+from archiver.archive.claiming import redirected
 
 
 class KerasFinder(MetaPathFinder):
@@ -90,7 +90,7 @@ class Wrapping:
             return ordinary(*bound.args, **bound.kwargs)
 
         trainer.fit = fit_with_archive
-        root = os.environ.get(ROOT_VARIABLE) or self._root
+        root = redirected(self._root)
         _say(f"fit of {trainer.__name__} is wrapped in this process; runs are archived in {root}")
 
     def _with_archive(self, model: Any, given: Any) -> Any:

@@ -21,11 +21,20 @@ from archiver.training.names import Names
 
 def to_array(variable: Any) -> Array:
     """The value of a variable or tensor of any backend, in C order and little-endian."""
+    variable = _own_part(variable)
     # Keras' own conversion warns under NumPy 2.4; the variable's method does the same without.
     value = variable.numpy() if hasattr(variable, "numpy") else keras.ops.convert_to_numpy(variable)
     array = np.ascontiguousarray(np.asarray(value))
     array = array.reshape(tuple(variable.shape)) if hasattr(variable, "shape") else array
     return little_endian(array)
+
+
+def _own_part(variable: Any) -> Any:
+    """Where several processes train under one strategy of TensorFlow, what this process holds: to read the whole of a
+    metric, all of them would have to read it at once."""
+    extended = getattr(getattr(getattr(variable, "_value", None), "distribute_strategy", None), "extended", None)
+    is_multi_worker = getattr(extended, "_in_multi_worker_mode", None)
+    return variable._value._primary if is_multi_worker is not None and is_multi_worker() else variable  # noqa: SLF001
 
 
 def weights_digest(variables: Iterable[Any]) -> str:

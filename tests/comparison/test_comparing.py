@@ -251,7 +251,7 @@ def test_runs_without_models_are_not_identical(tmp_path, status):
 
 @pytest.mark.parametrize(
     "entry",
-    [entry for entry in layout.RECORD_FILES if entry is not layout.REPRODUCTION],
+    [entry for entry in layout.RECORD_FILES if entry not in (layout.REPRODUCTION, layout.WORKERS)],
     ids=lambda entry: entry.pattern,
 )
 @pytest.mark.parametrize("damage", ["missing", "broken", "link"])
