@@ -34,7 +34,9 @@ _INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 MAXIMAL_ALIKE = 100
 """Untracked settings or texts of one kind in one folder; where there are more, they are data."""
 
-_FOREIGN_FOLDERS = frozenset(("node_modules", "site-packages", "dist-packages", "__pycache__", "__pypackages__"))
+_FOREIGN_FOLDERS = frozenset(("node_modules", "site-packages", "dist-packages", "__pypackages__"))
+_BYTECODE = "__pycache__"
+"""Python's own copies of source, nothing to speak of."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _untracked(root: Path) -> Iterator[SourceFile]:
     if _is_too_wide(root) or repository_root(root) != root:
         return
     try:
-        names = untracked_files(root)
+        names = [name for name in untracked_files(root) if _BYTECODE not in name.split("/")]
     except GitRefusedError:
         return
     foreign = _foreign_folders(names)

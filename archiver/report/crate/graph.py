@@ -82,7 +82,7 @@ def plain(value: Any) -> Any:
         return "none"
     if isinstance(value, bool | int):
         return value
-    return write_real(value) if isinstance(value, float) else in_words(value)
+    return write_real(value) if isinstance(value, float) else in_words(value) or "empty"
 
 
 def local(*parts: object) -> str:
