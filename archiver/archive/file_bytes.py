@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from archiver import layout
 from archiver.archive.inspection import Inspection
@@ -25,23 +25,36 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
     wanted = _expected_digests(inspection, algorithms)
     sizes = {path: inspection.sizes[path] for path in wanted}
     results: dict[str, dict[str, str] | Exception] = {}
-    ahead = inspection.hashing_ahead
-    begun = ahead.stop(wanted) if ahead is not None else frozenset()
 
     def hash_one(path: str) -> None:
         try:
-            known = ahead.digests(path, tuple(wanted[path]), sizes[path], on_bytes) if ahead and path in begun else None
-            results[path] = known or _read_digests(inspection, path, wanted[path], on_bytes)
+            results[path] = _read_digests(inspection, path, wanted[path], on_bytes)
         except RemoteError:
             raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
             results[path] = error
 
-    threads = 1 if sum(sizes.values()) < SMALL_TOTAL_BYTES else usable_cores()
-    threads = max(threads, inspection.unfetched.threads)
-    in_threads(hash_one, sorted(sizes, key=lambda path: (path in begun, -sizes[path])), threads)
+    ahead = inspection.hashing_ahead
+    handed_over = ahead.paths if ahead is not None else frozenset()
+    while ahead is not None and (taken := ahead.take()) is not None:
+        if taken in wanted:
+            hash_one(taken)
+    _hash_all(inspection, wanted.keys() - handed_over, hash_one)
+    for path, digests in ahead.digests(wanted, sizes) if ahead is not None else ():
+        if digests.keys() >= wanted[path].keys():
+            results[path] = digests
+            if on_bytes is not None:
+                on_bytes(sizes[path])
+    _hash_all(inspection, wanted.keys() - results.keys(), hash_one)
     for path in sorted(wanted):
         _compare_digests(inspection, path, wanted[path], results[path])
+
+
+def _hash_all(inspection: Inspection, paths: Set[str], hash_one: Callable[[str], None]) -> None:
+    sizes = inspection.sizes
+    threads = 1 if sum(sizes[path] for path in paths) < SMALL_TOTAL_BYTES else usable_cores()
+    threads = max(threads, inspection.unfetched.threads)
+    in_threads(hash_one, sorted(paths, key=lambda path: (-sizes[path], path)), threads)
 
 
 def _read_digests(

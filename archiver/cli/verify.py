@@ -110,6 +110,8 @@ def _verify_each(paths: tuple[Place, ...], form: str, algorithm: HashChoice, opt
                 reports.append(_verify(path, ahead, on_bytes=bar.advance, **options))
             except ArchiverError as error:
                 errors.append(error)
+    if ahead is not None:
+        ahead.close()
     click.echo(
         as_json(reports) if form == "json" else "\n".join(map(as_text, reports)), nl=bool(reports or form == "json")
     )

@@ -43,7 +43,6 @@ def file_digests(
     algorithms: Iterable[str],
     on_bytes: Callable[[int], None] | None = None,
     maximal_bytes: int | None = None,
-    block_bytes: int = BLOCK_BYTES,
 ) -> dict[str, str]:
     """Lowercase hex digests of what is left to read of `file`, by algorithm.
 
@@ -52,10 +51,9 @@ def file_digests(
         algorithms: names of `ALGORITHMS`.
         on_bytes: is told of every block.
         maximal_bytes: no block is read beyond them: a file that grows while it is read would never end.
-        block_bytes: how much is read at once.
     """
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
-    buffer = memoryview(bytearray(block_bytes))
+    buffer = memoryview(bytearray(BLOCK_BYTES))
     left = maximal_bytes
     while (left is None or left >= 0) and (count := file.readinto(buffer)):  # type: ignore[attr-defined]
         left = None if left is None else left - count

@@ -1,15 +1,18 @@
-"""Hashing a folder's large files while the program is still being imported: imports nothing that takes long itself.
+"""Hashing a folder's large files beside a program that is still being imported, by processes that import nothing more.
 
 The classes of the records take a third of a second to be made, on one core, as long as a gigabyte takes to be hashed
-on another.
+on another. Threads would wait for each other: importing holds the interpreter.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import json
+import os
+import signal
+import struct
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from archiver.cores import usable_cores
@@ -19,22 +22,20 @@ from archiver.storage.digests import file_digests
 from archiver.storage.reading import open_below, require_stored
 
 MINIMAL_BYTES = 8 << 20
-"""Smaller files are left to those who ask: looking one up takes longer than they do."""
-BLOCK_BYTES = 8 << 20
-"""Between two blocks a thread waits for the interpreter, which the importing thread holds."""
-SWITCH_SECONDS = 2e-4
-"""How long it waits at most, while files are hashed ahead; Python's own 5 ms are longer than a block takes."""
+"""Smaller files are left to those who ask: handing one over takes longer than they do."""
+MAXIMAL_FILES = 4096
+"""More do not fit the pipe from which they are taken."""
+MAXIMAL_PROCESSES = 8
 
-
-class _UnwantedError(Exception):
-    """The file under way is one that nobody asks for."""
+Digests = dict[str, str]
+_PLACE = struct.Struct("<I")
 
 
 class HashingAhead:
-    """Digests of the large files below a folder, worked out by another thread, the largest file first.
+    """Digests of the large files below a folder: other processes take one after the other, the largest first.
 
-    Nothing of what goes wrong is told: who asks for a file that is not here reads it again, and finds it then. Where
-    there is one core only, nothing is hashed ahead.
+    Nothing of what goes wrong is told: who needs the digests of a file that is not here reads it again, and finds it
+    then. Where there is one core only, or no large file, or other threads run, nothing is hashed ahead.
 
     Args:
         root: the folder; may be none.
@@ -43,70 +44,113 @@ class HashingAhead:
 
     def __init__(self, root: Path, algorithms: Sequence[str]) -> None:
         self._root, self._algorithms = root, tuple(algorithms)
-        self._sizes: dict[str, int] = {}
-        self._digests: dict[str, dict[str, str]] = {}
-        self._wanted: Collection[str] | None = None
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="archiver-hash-ahead", daemon=True)
-        self._switch_seconds = sys.getswitchinterval()
-        if usable_cores() > 1:
-            sys.setswitchinterval(SWITCH_SECONDS)
-            self._thread.start()
+        self._files: list[Entry] = []
+        self._processes: list[int] = []
+        self._mine: set[str] = set()
+        processes = min(usable_cores(), MAXIMAL_PROCESSES) - 1
+        # Forking is what makes it quick; it is left alone where that is not sure to end well.
+        if processes < 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+            return
+        with contextlib.suppress(OSError, ArchiverError):
+            self._files = _large_files(root)
+        if self._files:
+            self._start(min(processes, len(self._files)))
 
-    def stop(self, wanted: Collection[str]) -> frozenset[str]:
-        """Begin no other file, and leave the one that is under way where it is not among `wanted`.
+    @property
+    def paths(self) -> frozenset[str]:
+        """Files that are handed over."""
+        return frozenset(file.path for file in self._files) if self._processes else frozenset()
 
-        Returns:
-            Those of `wanted` that are done or under way: `digests` can be asked for them.
-        """
-        with self._lock:
-            self._wanted = wanted
-        return frozenset(path for path in self._sizes if path in wanted)
+    def take(self) -> str | None:
+        """The next file that nobody has begun, for the caller to hash; None: there is none left."""
+        if not self._processes:
+            return None
+        place = self._next()
+        if place is None:
+            return None
+        path = self._files[place].path
+        self._mine.add(path)
+        return path
 
-    def digests(
-        self, path: str, algorithms: Sequence[str], size_bytes: int, on_bytes: Callable[[int], None] | None = None
-    ) -> dict[str, str] | None:
-        """The digests of a file that `stop` named, once they are there; None where the file has to be read again.
+    def digests(self, wanted: Collection[str], sizes: dict[str, int]) -> Iterator[tuple[str, Digests]]:
+        """What the other processes found out, as soon as it is there; they are ended then.
+
+        To be asked for when nothing is left to `take`.
 
         Args:
-            path: of the file, below the folder.
-            algorithms: which digests are needed.
-            size_bytes: the size of the file now: one that had another is read again.
-            on_bytes: is told how many bytes were hashed.
+            wanted: whose digests are needed; others are not waited for.
+            sizes: the size of each file now: one that had another is left out.
         """
-        if path not in self._digests and self._thread.ident is not None:
-            self._thread.join()
-        found = self._digests.get(path, {})
-        if self._sizes.get(path) != size_bytes or not found.keys() >= set(algorithms):
-            return None
-        if on_bytes is not None:
-            on_bytes(size_bytes)
-        return found
-
-    def _work(self) -> None:
+        waiting = {file.path for file in self._files if file.path in wanted} - self._mine
         try:
-            for entry in self._large_files():
-                with self._lock:
-                    if self._wanted is not None:
-                        return
-                    self._sizes[entry.path] = entry.size_bytes
-                with contextlib.suppress(OSError, ArchiverError, _UnwantedError):
-                    self._digests[entry.path] = self._hash(entry)
-        except ArchiverError:
-            return
+            lines = self._lines() if waiting and self._processes else iter(())
+            for line in lines:
+                found = json.loads(line)
+                file = self._files[found["place"]]
+                if file.path in wanted and found["digests"] and sizes.get(file.path) == file.size_bytes:
+                    yield file.path, found["digests"]
+                waiting.discard(file.path)
+                if not waiting:
+                    break
         finally:
-            sys.setswitchinterval(self._switch_seconds)
+            self.close()
 
-    def _large_files(self) -> list[Entry]:
-        with opened_folder(self._root) as folder:
-            large = [entry for entry in walk(folder) if entry.kind == "file" and entry.size_bytes >= MINIMAL_BYTES]
-        return sorted(large, key=lambda entry: -entry.size_bytes)
+    def _lines(self) -> Iterator[bytes]:
+        with os.fdopen(self._results, "rb", closefd=False) as lines:
+            yield from lines
 
-    def _hash(self, entry: Entry) -> dict[str, str]:
-        def leave_unwanted(_: int) -> None:
-            if self._wanted is not None and entry.path not in self._wanted:
-                raise _UnwantedError
+    def close(self) -> None:
+        """End the other processes."""
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        if self._processes:
+            os.close(self._queue)
+            os.close(self._results)
+        self._processes = []
 
-        with open_below(self._root, entry.path) as file:
-            require_stored(file, entry.path)
-            return file_digests(file, self._algorithms, leave_unwanted, entry.size_bytes, BLOCK_BYTES)
+    def _start(self, count: int) -> None:
+        self._queue, queue = os.pipe()
+        os.write(queue, b"".join(_PLACE.pack(place) for place in range(len(self._files))))
+        os.close(queue)
+        self._results, results = os.pipe()
+        parent = os.getpid()
+        for _ in range(count):
+            process = os.fork()
+            if process == 0:
+                with contextlib.suppress(BaseException):
+                    os.close(self._results)
+                    self._work(results, parent)
+                os._exit(0)
+            self._processes.append(process)
+        os.close(results)
+
+    def _next(self) -> int | None:
+        """A few bytes of a pipe are read by one process alone."""
+        data = os.read(self._queue, _PLACE.size)
+        return _PLACE.unpack(data)[0] if len(data) == _PLACE.size else None
+
+    def _work(self, results: int, parent: int) -> None:
+        """In another process, until nothing is left."""
+
+        def end_with_parent(_: int) -> None:
+            if os.getppid() != parent:
+                os._exit(1)
+
+        while (place := self._next()) is not None:
+            found: Digests = {}
+            with contextlib.suppress(OSError, ArchiverError):
+                found = self._hash(self._files[place], end_with_parent)
+            os.write(results, json.dumps({"place": place, "digests": found}).encode() + b"\n")
+
+    def _hash(self, file: Entry, on_bytes: Callable[[int], None]) -> Digests:
+        with open_below(self._root, file.path) as opened:
+            require_stored(opened, file.path)
+            return file_digests(opened, self._algorithms, on_bytes, file.size_bytes)
+
+
+def _large_files(root: Path) -> list[Entry]:
+    with opened_folder(root) as folder:
+        large = [entry for entry in walk(folder) if entry.kind == "file" and entry.size_bytes >= MINIMAL_BYTES]
+    return sorted(large, key=lambda entry: -entry.size_bytes)[:MAXIMAL_FILES]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from archiver.archive.verifying import verify
@@ -18,6 +20,7 @@ from archiver.storage.digests import bytes_digests
 from archiver.storage.hashing_ahead import MINIMAL_BYTES, HashingAhead
 from archiver.testing import tiny_run
 
+NAMES = ("large_0", "large_1", "large_2")
 several_cores = pytest.mark.skipif(usable_cores() < 2, reason="with one core nothing is hashed ahead")
 
 
@@ -29,55 +32,95 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def until_done(ahead: HashingAhead, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(ahead._digests) < 3:
-        time.sleep(0.01)
-    assert len(ahead._digests) == len(list(folder.glob("large_*")))
+def children() -> list[int]:
+    return [child.pid for child in psutil.Process().children()]
+
+
+def hashed(ahead: HashingAhead, folder: Path) -> dict[str, dict[str, str]]:
+    return dict(ahead.digests(NAMES, {name: (folder / name).stat().st_size for name in NAMES}))
 
 
 @several_cores
 def test_the_digests_are_those_of_the_bytes(folder: Path) -> None:
-    switch_seconds = sys.getswitchinterval()
+    before = children()
     ahead = HashingAhead(folder, ("blake3", "sha256"))
-    until_done(ahead, folder)
-    paths = {"large_0", "large_1", "large_2", "small"}
-    assert ahead.stop(paths) == {"large_0", "large_1", "large_2"}
-    counted: list[int] = []
-    for path in ("large_0", "large_1", "large_2"):
-        data = (folder / path).read_bytes()
-        assert ahead.digests(path, ("blake3",), len(data), counted.append) == bytes_digests(data, ("blake3", "sha256"))
-    assert sum(counted) == 3 * MINIMAL_BYTES + 3
-    ahead._thread.join()
-    assert sys.getswitchinterval() == switch_seconds
+    assert ahead.paths == set(NAMES)
+    found = hashed(ahead, folder)
+    assert found == {name: bytes_digests((folder / name).read_bytes(), ("blake3", "sha256")) for name in NAMES}
+    assert children() == before
+    assert ahead.take() is None
 
 
 @several_cores
-def test_another_size_and_another_algorithm_are_read_again(folder: Path) -> None:
+def test_what_is_taken_is_hashed_by_nobody_else(folder: Path) -> None:
+    (folder / "huge").write_bytes(bytes(200 << 20))  # what the other process is busy with
+    ahead = HashingAhead(folder, ("md5",))
+    taken = []
+    while (path := ahead.take()) is not None:
+        taken.append(path)
+    found = hashed(ahead, folder)
+    assert len(set(taken)) == len(taken)
+    assert found.keys().isdisjoint(taken)
+    assert set(NAMES) <= {*found, *taken}
+
+
+@several_cores
+def test_a_file_of_another_size_and_one_that_is_gone_are_left_out(folder: Path) -> None:
     ahead = HashingAhead(folder, ("blake3",))
-    until_done(ahead, folder)
-    ahead.stop({"large_0"})
-    assert ahead.digests("large_0", ("blake3",), MINIMAL_BYTES + 1) is None
-    assert ahead.digests("large_0", ("blake3", "md5"), MINIMAL_BYTES) is None
-    assert ahead.digests("large_0", ("blake3",), MINIMAL_BYTES) is not None
+    sizes = {name: (folder / name).stat().st_size for name in NAMES}
+    found = dict(ahead.digests(NAMES, sizes | {"large_0": 1}))
+    assert found.keys() == {"large_1", "large_2"}
 
 
 @several_cores
-def test_a_file_that_nobody_asks_for_is_left(tmp_path: Path) -> None:
+def test_nobody_waits_for_a_file_that_is_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(MINIMAL_BYTES))
     with (tmp_path / "endless").open("wb") as file:
-        for _ in range(600):
-            file.write(bytes(1 << 20))
+        for _ in range(700):
+            file.write(os.urandom(1024) * 1024)
     ahead = HashingAhead(tmp_path, ("md5",))
-    while not ahead._sizes:
-        time.sleep(0.001)
-    assert ahead.stop({"manifest-md5.txt"}) == frozenset()
-    ahead._thread.join()
-    assert ahead._digests == {}
+    began = time.monotonic()
+    while ahead.take() is not None:
+        pass
+    assert not list(ahead.digests({"manifest-md5.txt"}, {}))
+    assert time.monotonic() - began < 1
+    assert ahead.paths == frozenset()
+
+
+@several_cores
+def test_processes_that_are_killed_leave_it_to_the_caller(folder: Path) -> None:
+    ahead = HashingAhead(folder, ("blake3",))
+    for process in ahead._processes:
+        os.kill(process, signal.SIGKILL)
+    time.sleep(0.05)
+    while ahead.take() is not None:
+        pass
+    assert hashed(ahead, folder).keys() <= set(NAMES)
+
+
+@several_cores
+def test_they_end_with_the_process_that_needs_them(tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        for _ in range(800):
+            file.write(bytes(1 << 20))
+    script = """
+import os, sys
+from pathlib import Path
+from archiver.storage.hashing_ahead import HashingAhead
+print(HashingAhead(Path(sys.argv[1]), ("md5",))._processes[0], flush=True)
+os.kill(os.getpid(), 9)
+"""
+    shown = subprocess.run([sys.executable, "-c", script, tmp_path], check=False, stdout=subprocess.PIPE).stdout
+    deadline = time.monotonic() + 1  # hashing all of it takes longer
+    while psutil.pid_exists(int(shown)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not psutil.pid_exists(int(shown))
 
 
 def test_a_folder_that_is_none_is_nobodys_fault(tmp_path: Path) -> None:
     ahead = HashingAhead(tmp_path / "none", ("blake3",))
-    assert ahead.stop({"a"}) == frozenset()
+    assert ahead.take() is None
+    assert list(ahead.digests({"a"}, {"a": 1})) == []
 
 
 @pytest.mark.parametrize("algorithm", ["blake3", "sha256", "all"])
