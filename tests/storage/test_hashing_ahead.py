@@ -36,6 +36,13 @@ def children() -> list[int]:
     return [child.pid for child in psutil.Process().children()]
 
 
+def is_running(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def hashed(ahead: HashingAhead, folder: Path) -> dict[str, dict[str, str]]:
     return dict(ahead.digests(NAMES, {name: (folder / name).stat().st_size for name in NAMES}))
 
@@ -112,9 +119,9 @@ os.kill(os.getpid(), 9)
 """
     shown = subprocess.run([sys.executable, "-c", script, tmp_path], check=False, stdout=subprocess.PIPE).stdout
     deadline = time.monotonic() + 1  # hashing all of it takes longer
-    while psutil.pid_exists(int(shown)) and time.monotonic() < deadline:
+    while is_running(int(shown)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not psutil.pid_exists(int(shown))
+    assert not is_running(int(shown))
 
 
 def test_a_folder_that_is_none_is_nobodys_fault(tmp_path: Path) -> None:
