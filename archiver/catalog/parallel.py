@@ -7,6 +7,7 @@ the dashboard, is not forked.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import marshal
 import os
 import threading
@@ -26,8 +27,12 @@ MAXIMAL_PROCESSES = 8
 RUNS_AT_ONCE = 64
 BATCH_CHARACTERS = 4096
 """Of the paths in a batch: those that wait for a process must fit its pipe, or each would wait for the other."""
-WAITING_BATCHES = 3
+PIPE_BYTES = 1 << 20
+"""Room for the rows that are read while this process writes others into the database."""
+WAITING_BATCHES = 16
 """Of each process, so that it never waits for this one."""
+FEW_BATCHES = 3
+"""The same, where pipes have the 64 KiB they come with."""
 
 Read = tuple[str, Cells]
 """The path of an archive from the store, and its cells."""
@@ -54,7 +59,7 @@ def read_rows(store: str, paths: Iterable[str]) -> Iterator[Read]:
             stack.callback(readers[-1].close)
         for place, batch in enumerate(chain(first, batches)):
             reader = readers[place % count]
-            if len(reader.waiting) == WAITING_BATCHES:
+            if len(reader.waiting) == reader.maximal_waiting:
                 yield from reader.receive()
             reader.send(batch)
         while any(reader.waiting for reader in readers):
@@ -116,6 +121,8 @@ class _Reader:
         """Batches that were sent and not received."""
         requests, self._requests = _pipe()
         self._replies, replies = _pipe()
+        is_roomy = _widen(requests) and _widen(replies)
+        self.maximal_waiting = WAITING_BATCHES if is_roomy else FEW_BATCHES
         self._process = os.fork()
         if self._process == 0:
             # Nothing of the parent's is closed or flushed but the pipes, which the parent's end must be alone to hold.
@@ -160,3 +167,11 @@ class _Reader:
 def _pipe() -> tuple[BinaryIO, BinaryIO]:
     reading, writing = os.pipe()
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+
+def _widen(pipe: BinaryIO) -> bool:
+    """Whether it has room for `PIPE_BYTES` now."""
+    try:
+        return fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES
+    except (OSError, AttributeError):  # more than this user may have, or not on this system
+        return False

@@ -268,8 +268,10 @@ def test_many_are_read_by_several_processes_and_a_killed_one_is_made_up_for(stor
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     opened = open_store(store, refreshed=False)
-    assert opened.refresh(everything=True).read_count == len(alone)
-    pd.testing.assert_frame_equal(opened.to_dataframe(sort=["path"]), alone)
+    for pipe_bytes in (parallel.PIPE_BYTES, 1 << 40):  # the second is refused
+        monkeypatch.setattr(parallel, "PIPE_BYTES", pipe_bytes)
+        assert opened.refresh(everything=True).read_count == len(alone)
+        pd.testing.assert_frame_equal(opened.to_dataframe(sort=["path"]), alone)
 
     def dies(folder):
         if os.getpid() != own:
