@@ -175,3 +175,18 @@ def test_the_hub_as_far_as_it_can_be_tried_here():
     large = {"size": 9, "blob_id": "a" * 40, "lfs": BlobLfsInfo(size=9, sha256="b" * 64, pointer_size=130)}
     assert entry_of(large).digests == {"sha256": "b" * 64}
     assert entry_of({"size": 9, "blob_id": "a" * 40, "lfs": None}).digests == {"git": "a" * 40}
+
+
+def test_all_runs_of_a_store_are_verified_by_processes(store, tmp_path, capsys):
+    for name in ("first", "second", "third"):
+        archiver.push(tiny_run(tmp_path / "runs", name).path, f"{store.url}/runs")
+    put(store, "runs/second_models/more.txt")
+    results = tmp_path / "results.jsonl"
+    arguments = ["verify", "--recursive", "--jobs", "2", "--results", results, f"{store.url}/runs"]
+    said = command(capsys, *arguments, code=1)
+    assert "2 of 3 archives are whole" in said
+    assert "FINDING [unlisted] more.txt" in said
+    plan = store.plan()
+    said = command(capsys, *arguments, code=1)
+    assert "2 of 3 archives are whole (3 of them verified before" in said
+    assert plan.bytes_out < 200_000  # the listing alone
