@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 
 from archiver import layout
 from archiver.archive.inspection import Inspection
@@ -11,6 +11,7 @@ from archiver.cores import usable_cores
 from archiver.errors import ArchiverError, RemoteError
 from archiver.storage.digests import file_digests
 from archiver.storage.hashing import SMALL_TOTAL_BYTES, in_threads
+from archiver.storage.hashing_ahead import HashingAhead
 from archiver.storage.manifests import MANIFEST_NAMES
 
 
@@ -23,38 +24,63 @@ def check_bytes(inspection: Inspection, algorithms: tuple[str, ...], on_bytes: C
         on_bytes: is told how many more bytes were read, on any thread.
     """
     wanted = _expected_digests(inspection, algorithms)
-    sizes = {path: inspection.sizes[path] for path in wanted}
-    results: dict[str, dict[str, str] | Exception] = {}
+    hashing = _Hashing(inspection, wanted, on_bytes)
+    if inspection.hashing_ahead is not None:
+        hashing.hash_beside(inspection.hashing_ahead)
+    hashing.hash_all(wanted.keys() - hashing.results.keys())
+    for path in sorted(wanted):
+        _compare_digests(inspection, path, wanted[path], hashing.results[path])
 
-    def hash_one(path: str) -> None:
+
+class _Hashing:
+    """Digests of files, as they are found out, or why they are not.
+
+    Args:
+        inspection: knows where the files are, and how large.
+        wanted: the algorithms that are needed of each path.
+        on_bytes: see `check_bytes`.
+    """
+
+    def __init__(
+        self, inspection: Inspection, wanted: Mapping[str, Collection[str]], on_bytes: Callable[[int], None] | None
+    ) -> None:
+        self._inspection, self._wanted, self._on_bytes = inspection, wanted, on_bytes
+        self.results: dict[str, dict[str, str] | Exception] = {}
+
+    def hash_beside(self, ahead: HashingAhead) -> None:
+        """Hash what other processes have not begun, and take over what they find out."""
+        handed_over = ahead.paths
+        while (path := ahead.take()) is not None:
+            if path in self._wanted:
+                self._hash_one(path)
+        self.hash_all(self._wanted.keys() - handed_over)
+        if handed_over:
+            _make_record_classes()  # the next step needs them, and this one would only wait
+        for path, digests in ahead.digests(self._wanted, self._inspection.sizes):
+            if digests.keys() >= set(self._wanted[path]):
+                self.results[path] = digests
+                if self._on_bytes is not None:
+                    self._on_bytes(self._inspection.sizes[path])
+
+    def hash_all(self, paths: Set[str]) -> None:
+        """Hash these files, the largest first, several at once."""
+        sizes = self._inspection.sizes
+        threads = 1 if sum(sizes[path] for path in paths) < SMALL_TOTAL_BYTES else usable_cores()
+        threads = max(threads, self._inspection.unfetched.threads)
+        in_threads(self._hash_one, sorted(paths, key=lambda path: (-sizes[path], path)), threads)
+
+    def _hash_one(self, path: str) -> None:
         try:
-            results[path] = _read_digests(inspection, path, wanted[path], on_bytes)
+            self.results[path] = _read_digests(self._inspection, path, self._wanted[path], self._on_bytes)
         except RemoteError:
             raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
-            results[path] = error
-
-    ahead = inspection.hashing_ahead
-    handed_over = ahead.paths if ahead is not None else frozenset()
-    while ahead is not None and (taken := ahead.take()) is not None:
-        if taken in wanted:
-            hash_one(taken)
-    _hash_all(inspection, wanted.keys() - handed_over, hash_one)
-    for path, digests in ahead.digests(wanted, sizes) if ahead is not None else ():
-        if digests.keys() >= wanted[path].keys():
-            results[path] = digests
-            if on_bytes is not None:
-                on_bytes(sizes[path])
-    _hash_all(inspection, wanted.keys() - results.keys(), hash_one)
-    for path in sorted(wanted):
-        _compare_digests(inspection, path, wanted[path], results[path])
+            self.results[path] = error
 
 
-def _hash_all(inspection: Inspection, paths: Set[str], hash_one: Callable[[str], None]) -> None:
-    sizes = inspection.sizes
-    threads = 1 if sum(sizes[path] for path in paths) < SMALL_TOTAL_BYTES else usable_cores()
-    threads = max(threads, inspection.unfetched.threads)
-    in_threads(hash_one, sorted(paths, key=lambda path: (-sizes[path], path)), threads)
+def _make_record_classes() -> None:
+    for entry in layout.RECORD_FILES:
+        entry.record.model_rebuild()
 
 
 def _read_digests(
