@@ -47,9 +47,9 @@ class HashingAhead:
         self._files: list[Entry] = []
         self._processes: list[int] = []
         self._mine: set[str] = set()
-        processes = min(usable_cores(), MAXIMAL_PROCESSES) - 1
+        processes = min(usable_cores(), MAXIMAL_PROCESSES)
         # Forking is what makes it quick; it is left alone where that is not sure to end well.
-        if processes < 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+        if processes == 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
             return
         with contextlib.suppress(OSError, ArchiverError):
             self._files = _large_files(root)
