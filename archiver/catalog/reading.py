@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,16 +39,20 @@ MAXIMAL_TEXT = 1000
 MAXIMAL_METRICS = 200
 """Of one run."""
 _INFINITY = float("inf")
+_LARGEST = 2**63 - 1
+"""What SQLite has as a whole number."""
+_NUMBERS = (int, float)
+_READY = frozenset((str, *_NUMBERS, bool, type(None)))
 _TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
     """What is found of a run."""
 
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any]
     """By name of the column; what is missing was not there."""
-    metrics: dict[str, float | None] = field(default_factory=dict)
+    metrics: dict[str, float | None]
     """By name, test metrics as `test_...`, logged numbers by their own; None: NaN."""
 
 
@@ -140,7 +144,7 @@ def read_row(folder: Path | str) -> Cells:
     """
     problems: list[str] = []
     name = os.path.basename(folder).removesuffix(FOLDER_SUFFIX)
-    row = _Row({"name": name})
+    row = _Row({"name": name}, {})
     if not _add_records(row, os.fspath(folder), name, problems):
         _add_journal(row, Path(folder), problems)
     if problems:
@@ -154,9 +158,14 @@ def read_row(folder: Path | str) -> Cells:
 def _plain_all(values: list[Any]) -> list[Value]:
     """As `plain` makes them; of nearly all runs nothing is to be changed, which is seen at once."""
     texts = [value for value in values if value.__class__ is str]
-    if not "".join(texts).isascii() or max(map(len, texts)) > MAXIMAL_TEXT:
-        return [value if value is None else plain(value) for value in values]
-    return [value if value is None or value.__class__ is str else plain(value) for value in values]
+    if (
+        "".join(texts).isascii()
+        and max(map(len, texts)) <= MAXIMAL_TEXT
+        and _READY.issuperset(map(type, values))
+        and all(abs(value) <= _LARGEST for value in values if value.__class__ in _NUMBERS)
+    ):
+        return values
+    return [value if value is None else plain(value) for value in values]
 
 
 def _add_records(row: _Row, folder: str, name: str, problems: list[str]) -> bool:
@@ -307,6 +316,8 @@ def _time(text: str) -> str | None:
 
 def _real(value: Any) -> float | None:
     """A finite number, or nothing."""
+    if value.__class__ is float:  # nearly all are
+        return value if -_INFINITY < value < _INFINITY else None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and abs(value) < _INFINITY else None
 

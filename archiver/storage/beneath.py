@@ -168,29 +168,29 @@ def _step(parent: int, name: str, path: str) -> int:
         return os.open(name.encode(), OPEN_FOLDER, dir_fd=parent)
     except OSError:
         # Opening as a folder does nothing to what is none; looking at it says what it is.
-        _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "folder", name, path)
+        status = os.stat(name.encode(), dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            raise _unexpected(status, "folder", name, path) from None
         raise
 
 
 def _open_regular(parent: int, name: str, path: str) -> tuple[int, int]:
     # Looking first: opening a device can already do something. Looking again: it may have been replaced meanwhile.
-    _require(os.stat(name.encode(), dir_fd=parent, follow_symlinks=False), "file", name, path)
-    descriptor = os.open(name.encode(), _OPEN_FILE, dir_fd=parent)
-    try:
+    encoded = name.encode()
+    status = os.stat(encoded, dir_fd=parent, follow_symlinks=False)
+    if stat.S_ISREG(status.st_mode):
+        descriptor = os.open(encoded, _OPEN_FILE, dir_fd=parent)
         status = os.fstat(descriptor)
-        _require(status, "file", name, path)
-    except BaseException:
+        if stat.S_ISREG(status.st_mode):
+            return descriptor, status.st_size
         os.close(descriptor)
-        raise
-    return descriptor, status.st_size
+    raise _unexpected(status, "file", name, path)
 
 
-def _require(status: os.stat_result, kind: Kind, name: str, path: str) -> None:
-    received = _kind(status)
-    if received != kind:
-        raise UnsafeFileError(
-            f"{path!r}: {name!r} is not followed or opened. Received a {received}. Expected a {kind}."
-        )
+def _unexpected(status: os.stat_result, kind: Kind, name: str, path: str) -> UnsafeFileError:
+    return UnsafeFileError(
+        f"{path!r}: {name!r} is not followed or opened. Received a {_kind(status)}. Expected a {kind}."
+    )
 
 
 def _kind(status: os.stat_result) -> Kind:
