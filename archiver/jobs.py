@@ -22,6 +22,13 @@ Result = TypeVar("Result")
 CONNECTING_SECONDS = 20
 MAXIMAL_WAITING = 100_000
 """Items that are handed to processes at once."""
+MAXIMAL_GROUP = 32
+"""Items that are sent together: sending takes longer than many an item does."""
+GROUPS_PER_PROCESS = 8
+"""At least, so that they end at about the same time, and progress is seen."""
+
+Group = list[tuple[int, Item]]
+"""Items that are sent together, each with its place among all."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def run_jobs(
     if count <= 1:
         return (_attempt(function, item) for item in items)
     _require("joblib", "joblib")
-    return _in_processes(function, items, {"n_jobs": count, "backend": "loky"})
+    return _in_processes(function, items, {"n_jobs": count, "backend": "loky"}, count)
 
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
@@ -90,32 +97,38 @@ def _attempt(function: Callable[[Item], Result], item: Item) -> Outcome[Item, Re
 
 
 def _in_processes(
-    function: Callable[[Item], Result], items: Iterable[Item], options: dict[str, Any]
+    function: Callable[[Item], Result], items: Iterable[Item], options: dict[str, Any], count: int
 ) -> Iterator[Outcome[Item, Result]]:
     pending = iter(items)
     while part := list(islice(pending, MAXIMAL_WAITING)):
         left = dict(enumerate(part))
         while left:
-            began = list(left.items())
             try:
-                for place, outcome in _parallel(function, began, options):
+                for place, outcome in _parallel(function, _groups(left, count), options):
                     del left[place]
                     yield outcome
             except Exception as error:  # noqa: BLE001 - of joblib: a process died, and what it did with it
                 yield from _one_by_one(function, left, options, error)
 
 
+def _groups(left: dict[int, Item], count: int) -> list[Group[Item]]:
+    numbered = list(left.items())
+    size = max(1, min(MAXIMAL_GROUP, len(numbered) // (count * GROUPS_PER_PROCESS)))
+    return [numbered[first : first + size] for first in range(0, len(numbered), size)]
+
+
 def _parallel(
-    function: Callable[[Item], Result], items: Iterable[tuple[int, Item]], options: dict[str, Any]
+    function: Callable[[Item], Result], groups: Iterable[Group[Item]], options: dict[str, Any]
 ) -> Iterator[tuple[int, Outcome[Item, Result]]]:
     import joblib
 
     parallel = joblib.Parallel(**options, batch_size=1, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_numbered)(function, place, item) for place, item in items)
+    for outcomes in parallel(joblib.delayed(_attempt_all)(function, group) for group in groups):
+        yield from outcomes
 
 
-def _numbered(function: Callable[[Item], Result], place: int, item: Item) -> tuple[int, Outcome[Item, Result]]:
-    return place, _attempt(function, item)
+def _attempt_all(function: Callable[[Item], Result], group: Group[Item]) -> list[tuple[int, Outcome[Item, Result]]]:
+    return [(place, _attempt(function, item)) for place, item in group]
 
 
 def _one_by_one(
@@ -124,7 +137,7 @@ def _one_by_one(
     """After the death of a process: those that were under way each alone, until the one is found that it died of."""
     for place, item in list(left.items()):
         try:
-            yield from (outcome for _, outcome in _parallel(function, [(place, item)], options))
+            yield from (outcome for _, outcome in _parallel(function, [[(place, item)]], options))
         except Exception as again:  # noqa: BLE001 - of joblib
             reason = str(again).partition("\n")[0] or str(error)
             message = f"the process that worked on it ended ({type(again).__name__}: {reason[:200]})"
@@ -142,7 +155,7 @@ def _on_cluster(
     import joblib
 
     with _client(address) as client, joblib.parallel_config("dask", client=client):
-        yield from _in_processes(function, items, {})
+        yield from _in_processes(function, items, {}, sum(client.nthreads().values()))
 
 
 @contextlib.contextmanager

@@ -62,16 +62,23 @@ def test_an_error_is_the_outcome_of_its_item_alone(jobs: int) -> None:
     check_squares(by_item(run_jobs(square, range(8), jobs=jobs)))
 
 
-def test_a_process_that_dies_is_the_outcome_of_its_item_alone() -> None:
-    found = by_item(run_jobs(square_or_die, range(12), jobs=2))
+@pytest.mark.parametrize("count", [12, 100])  # sent one by one, and several together
+def test_a_process_that_dies_is_the_outcome_of_its_item_alone(count: int) -> None:
+    found = by_item(run_jobs(square_or_die, range(count), jobs=2))
     assert {item for item, each in found.items() if each.failure is not None} == {4}
     assert found[4].failure is not None
     assert "the process that worked on it ended" in found[4].failure.message
-    assert sum(each.result or 0 for each in found.values()) == sum(n * n for n in range(12)) - 16
+    assert sum(each.result or 0 for each in found.values()) == sum(n * n for n in range(count)) - 16
 
 
 def test_a_cluster_does_the_same(cluster: str) -> None:
     check_squares(by_item(run_jobs(square, range(8), cluster=cluster)))
+
+
+def test_many_items_are_sent_together_and_come_back_alone(cluster: str) -> None:
+    for options in ({"jobs": 2}, {"cluster": cluster}):
+        found = by_item(run_jobs(abs, range(-1000, 0), **options))
+        assert {item: each.result for item, each in found.items()} == {number: -number for number in range(-1000, 0)}
 
 
 def test_nothing_to_do() -> None:
