@@ -26,6 +26,9 @@ MINIMAL_BYTES = 8 << 20
 MAXIMAL_FILES = 4096
 """More do not fit the pipe from which they are taken."""
 MAXIMAL_PROCESSES = 8
+IMPORTING_SECONDS = 0.35
+BYTES_PER_SECOND = {"blake3": 6e9, "sha256": 2e9, "md5": 0.6e9}
+"""By one core, roughly: it decides only whether a core is left to importing."""
 
 Digests = dict[str, str]
 _PLACE = struct.Struct("<I")
@@ -47,14 +50,14 @@ class HashingAhead:
         self._files: list[Entry] = []
         self._processes: list[int] = []
         self._mine: set[str] = set()
-        processes = min(usable_cores(), MAXIMAL_PROCESSES)
+        cores = min(usable_cores(), MAXIMAL_PROCESSES)
         # Forking is what makes it quick; it is left alone where that is not sure to end well.
-        if processes == 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+        if cores == 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
             return
         with contextlib.suppress(OSError, ArchiverError):
             self._files = _large_files(root)
         if self._files:
-            self._start(min(processes, len(self._files)))
+            self._start(min(self._process_count(cores), len(self._files)))
 
     @property
     def paths(self) -> frozenset[str]:
@@ -109,6 +112,12 @@ class HashingAhead:
             os.close(self._queue)
             os.close(self._results)
         self._processes = []
+
+    def _process_count(self, cores: int) -> int:
+        """One core is left to importing, if the others are done with everything meanwhile."""
+        seconds_per_byte = sum(1 / BYTES_PER_SECOND[algorithm] for algorithm in self._algorithms)
+        seconds = sum(file.size_bytes for file in self._files) * seconds_per_byte
+        return cores - 1 if seconds <= IMPORTING_SECONDS * (cores - 1) else cores
 
     def _start(self, count: int) -> None:
         self._queue, queue = os.pipe()
