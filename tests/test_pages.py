@@ -18,6 +18,7 @@ import pytest
 
 import archiver
 from archiver import layout
+from archiver.naming import folder_name
 from archiver.storage.journal import events_named
 from archiver.testing import tiny_run
 from tests.collect.test_notebook import typed
@@ -154,3 +155,19 @@ def test_sample_md(tmp_path):
     for sample in (DOCS / "sample").iterdir():
         shutil.copy(sample, tmp_path)
     follow("sample.md", tmp_path)
+    script = tmp_path / "page.py"
+    script.write_text(code("sample.md"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert len(done.stdout.splitlines()) == 3
+    page = (DOCS / "sample.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\b[0-9a-f]{64}\b", page)) == {archiver.Run.open(next(tmp_path.glob("*_models"))).seal_id}
+
+
+def test_the_longest_path_is_as_long_as_limits_md_says():
+    name = "n" * 150
+    made = [entry.path(name) for entry in layout.all_files() if "*" not in entry.pattern]
+    longest = max(len(f"{folder_name(name)}/{path}") for path in made)
+    page = " ".join((DOCS / "limits.md").read_text(encoding="utf-8").split())
+    assert f"is twice the run's name and {longest - 2 * len(name)} characters" in page
