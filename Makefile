@@ -49,7 +49,7 @@ $(DOCUMENTATION)/.installed: docs/building/requirements.txt
 	$(DOCUMENTATION)/bin/python $(PIP_INSTALL) --requirement docs/building/requirements.txt
 	touch $@
 
-documentation: $(DOCUMENTATION)/.installed   ## what makes the site, in an environment of its own
+documentation: $(DOCUMENTATION)/.installed   ## what makes the site and checks wheel and sdist, in an environment of its own
 
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs
@@ -79,7 +79,7 @@ browser:                    ## the browser in which the dashboard is tested; wit
 unit: $(BACKENDS) standards browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
-packaging: $(INSTALLED) standards ## build the wheel, use it from another directory without TensorFlow
+packaging: $(INSTALLED) documentation   ## build the wheel, use it from another directory without TensorFlow
 	$(BIN)/python -m pytest -m packaging -q
 
 stress: $(BACKENDS)         ## the random campaigns in full
