@@ -78,8 +78,8 @@ def _checked(name: RunName) -> RunName:
     name.version(1)
     if re.fullmatch(DEVICES, name.name):
         raise RunNameError(
-            f"Received the name {name.original!r}, which Windows takes for a device, whatever stands behind its first dot. "
-            "Expected a name that a file can have on every system. Choose another one."
+            f"Received the name {name.original!r}, which Windows takes for a device, whatever stands behind its first "
+            "dot. Expected a name that a file can have on every system. Choose another one."
         )
     return name
 

@@ -14,8 +14,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 import archiver
 from archiver import layout
 from archiver.naming import folder_name

@@ -1,7 +1,7 @@
 """Writes the pictures of the documentation anew: `make pictures`.
 
-Four trainings of examples/digits_cnn.py, with different batch sizes and seeds; the report of one of them and the dashboard
-over all, as a browser shows them.
+Four trainings of examples/digits_cnn.py, with different batch sizes and seeds; the report of one of them and the
+dashboard over all, as a browser shows them.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Draws docs/pictures/architecture.svg: the layers, as pyproject.toml has them, each with the first sentence of its code.
+"""Draws docs/pictures/architecture.svg: the layers of pyproject.toml, each with the first sentence of its code.
 
 `make pictures` writes it anew; a test compares what lies there with what is drawn here. Colours read on light and dark.
 """
@@ -33,7 +33,9 @@ _FLOW = (
 
 def layers() -> list[list[str]]:
     """The modules of each layer, from the top, without `archiver.`."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     (layered,) = (each for each in contracts if each["type"] == "layers")
     return [[name.removeprefix("archiver.") for name in layer.split(" | ")] for layer in layered["layers"]]
 
@@ -92,9 +94,7 @@ def _flow() -> list[str]:
         if index:
             parts.append(f'<path d="M{x - 52:g} 31h36m-9 -7l9 7l-9 7" fill="none" stroke="#8a949c" stroke-width="3"/>')
     middle = WIDTH / 2
-    parts.append(
-        f'<path d="M{middle:g} 110v-38m-7 9l7 -9l7 9" fill="none" stroke="#8a949c" stroke-width="3"/>'
-    )
+    parts.append(f'<path d="M{middle:g} 110v-38m-7 9l7 -9l7 9" fill="none" stroke="#8a949c" stroke-width="3"/>')
     return parts
 
 
@@ -104,9 +104,9 @@ def picture() -> str:
     for modules in layers():
         parts += _layer(modules, height)
         height += _height(modules) + GAP
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        'role="img" font-family="system-ui, sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="system-ui, sans-serif">',
         "<title>How archiver is built: layers that import downwards only</title>",
         *parts,
         "</svg>\n",

@@ -93,7 +93,7 @@ def main(folder: str) -> int:
     """Print the faults of a site; 1 where there are any."""
     found, count = faults(Path(folder).resolve())
     sys.stdout.writelines(f"{fault}\n" for fault in found)
-    print(f"{folder}: {count} links followed, {len(found)} faults", file=sys.stderr)
+    sys.stderr.write(f"{folder}: {count} links followed, {len(found)} faults\n")
     return 1 if found else 0
 
 
