@@ -9,6 +9,10 @@ DOCUMENTATION := .venv-docs
 OLDEST := .venv-oldest
 WORKERS ?= 2
 
+# What needs no extra; the rest needs Keras, scikit-learn or the catalogue.
+OLDEST_TESTS := tests/records tests/cli/test_commands.py tests/archive/test_verifying.py tests/archive/test_trust.py \
+	tests/test_naming.py tests/test_schemas.py tests/export/test_zip.py
+
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Empty: bytecode is written where a machine would forbid it. The tests start thousands of processes, and an
 # environment is made without bytecode, of which most would never be read.
@@ -51,6 +55,13 @@ $(DOCUMENTATION)/.installed: docs/building/requirements.txt
 
 documentation: $(DOCUMENTATION)/.installed   ## what makes the site and checks wheel and sdist, in an environment of its own
 
+$(OLDEST)/.installed: pyproject.toml   # the lowest versions that pyproject.toml allows of what the base install needs
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP_INSTALL) uv==0.13.9
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct .
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python pytest pytest-timeout pytest-xdist hypothesis jsonschema pyyaml
+	touch $@
+
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs
 	$(BIN)/archiver verify --deep $$(ls -td runs/digits_cnn_base*_models | head -n 1)
@@ -81,6 +92,9 @@ unit: $(BACKENDS) standards browser
 
 packaging: $(INSTALLED) documentation   ## build the wheel, use it from another directory without TensorFlow
 	$(BIN)/python -m pytest -m packaging -q
+
+oldest: $(OLDEST)/.installed ## verifying, records and the command line with the oldest versions of what they need
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q $(OLDEST_TESTS)
 
 stress: $(BACKENDS)         ## the random campaigns in full
 	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q

@@ -26,7 +26,9 @@ PAGES = {
 }
 """By path in the repository: the page of the site."""
 
-_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+_LINK = re.compile(r"\[(?P<text>[^]]*)\]\((?![a-z]+:|#)(?P<target>[^)#\s]+)")
+_FILE_NAME = re.compile(r"[\w/.-]+\.md")
+_TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
 def site_path(path: str) -> str:
@@ -42,14 +44,21 @@ def repository_path(page: str) -> str:
 
 
 def with_links_of_the_site(markdown: str, page: str) -> str:
-    """The text of a page with links that work on the site."""
+    """The text of a page with links that work on the site; those that show a file's name show the page's title."""
     here = posixpath.dirname(repository_path(page))
 
     def moved(link: re.Match[str]) -> str:
-        target = site_path(posixpath.normpath(posixpath.join(here, link[1])))
-        return posixpath.relpath(target, posixpath.dirname(page) or ".")
+        path = posixpath.normpath(posixpath.join(here, link["target"]))
+        text = title_of(ROOT / path) if _FILE_NAME.fullmatch(link["text"]) else link["text"]
+        return f"[{text}]({posixpath.relpath(site_path(path), posixpath.dirname(page) or '.')}"
 
     return _LINK.sub(moved, markdown)
+
+
+def title_of(page: Path) -> str:
+    """The first heading of a page."""
+    found = _TITLE.search(page.read_text(encoding="utf-8"))
+    return found[1] if found else page.name
 
 
 def example_page(path: Path) -> str:
@@ -75,4 +84,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = page.file.src_uri
     if source.startswith("examples/"):
         return markdown
+    if source == "sample.md":
+        markdown = markdown.replace("`README.html`", f"[`README.html`](sample/{Path(SAMPLE).stem}/README.html)")
     return with_links_of_the_site(markdown, source).replace("<details>", '<details markdown="1">')
