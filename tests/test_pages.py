@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import archiver
 from archiver import layout
 from archiver.naming import folder_name
@@ -24,6 +26,8 @@ from tests.training.scripts import Server
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
