@@ -5,7 +5,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BACKENDS := $(VENV)/.backends
 STANDARDS := .venv-standards
+DOCUMENTATION := .venv-docs
+OLDEST := .venv-oldest
 WORKERS ?= 2
+
+# What needs no extra; the rest needs Keras, scikit-learn or the catalogue. (tests/test_schemas.py compares with what the
+# newest pydantic generates.)
+OLDEST_TESTS := tests/records tests/cli/test_commands.py tests/archive/test_verifying.py tests/archive/test_trust.py \
+	tests/test_naming.py tests/export/test_zip.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Empty: bytecode is written where a machine would forbid it. The tests start thousands of processes, and an
@@ -16,7 +23,7 @@ PIP_INSTALL := -m pip install --quiet --no-compile
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: browser standards demo test lint types imports unit packaging stress schemas docs reports bench clean
+.PHONY: browser standards documentation demo test lint types imports unit packaging oldest stress schemas records docs reports sample pictures bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,13 +48,28 @@ $(STANDARDS)/.node_installed: tests/standards/package.json $(STANDARDS)/.install
 
 standards: $(STANDARDS)/.installed $(STANDARDS)/.node_installed   ## other people's validators, for the tests alone
 
+$(DOCUMENTATION)/.installed: docs/building/requirements.txt
+	$(PYTHON) -m venv $(DOCUMENTATION)
+	$(DOCUMENTATION)/bin/python -m pip install --quiet --upgrade pip --constraint constraints.txt
+	$(DOCUMENTATION)/bin/python $(PIP_INSTALL) --requirement docs/building/requirements.txt
+	touch $@
+
+documentation: $(DOCUMENTATION)/.installed   ## what makes the site and checks wheel and sdist, in an environment of its own
+
+$(OLDEST)/.installed: pyproject.toml   # the lowest versions that pyproject.toml allows of what the base install needs
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP_INSTALL) uv==0.13.9
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct .
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python pytest pytest-timeout pytest-xdist hypothesis jsonschema pyyaml
+	touch $@
+
 demo: $(INSTALLED)          ## train a CNN on handwritten digits, archive it, verify the archive
 	$(BIN)/python examples/digits_cnn.py --root runs
 	$(BIN)/archiver verify --deep $$(ls -td runs/digits_cnn_base*_models | head -n 1)
 
 test:                       ## the whole suite; what does not fill two cores by itself runs beside something else
-	$(MAKE) --jobs=3 --output-sync=target $(BACKENDS) standards browser
-	$(MAKE) --jobs=4 --output-sync=target lint types imports packaging
+	$(MAKE) --jobs=3 --output-sync=target $(BACKENDS) standards documentation browser
+	$(MAKE) --jobs=5 --output-sync=target lint types imports docs packaging
 	$(MAKE) unit
 
 lint: $(INSTALLED)
@@ -69,8 +91,11 @@ browser:                    ## the browser in which the dashboard is tested; wit
 unit: $(BACKENDS) standards browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
-packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
+packaging: $(INSTALLED) documentation   ## build the wheel, use it from another directory without TensorFlow
 	$(BIN)/python -m pytest -m packaging -q
+
+oldest: $(OLDEST)/.installed ## verifying, records and the command line with the oldest versions of what they need
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q $(OLDEST_TESTS)
 
 stress: $(BACKENDS)         ## the random campaigns in full
 	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q
@@ -78,14 +103,24 @@ stress: $(BACKENDS)         ## the random campaigns in full
 schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 	$(BIN)/python -m tests.write_schemas
 
-docs: $(INSTALLED)          ## write docs/records.md anew from the schemas and docs/details.toml
+records: $(INSTALLED)       ## write docs/records.md anew from the schemas and docs/details.toml
 	$(BIN)/python -m tests.records_reference
+
+docs: $(DOCUMENTATION)/.installed   ## build the documentation into site/ (open site/index.html), and check every link in it
+	NO_MKDOCS_2_WARNING=1 $(DOCUMENTATION)/bin/python -m mkdocs build --strict --quiet
+	$(DOCUMENTATION)/bin/python -m docs.building.links site
 
 reports: $(INSTALLED)       ## write docs/reports/ anew: the reports of two examples
 	$(BIN)/python -m tests.write_reports
+
+sample: $(INSTALLED)        ## write the sample archive of the documentation anew, and its seal id into docs/sample.md
+	$(BIN)/python -m tests.write_sample
+
+pictures: $(INSTALLED) browser   ## write docs/pictures/ anew: a report, the dashboard, the architecture
+	$(BIN)/python -m tests.write_pictures
 
 bench: $(INSTALLED)         ## print the tables of benchmarks/
 	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog repair diff faults store scale; do $(BIN)/python -m benchmarks.$$file || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(STANDARDS) dist build
+	rm -rf $(VENV) $(STANDARDS) $(DOCUMENTATION) $(OLDEST) dist build site

@@ -11,6 +11,9 @@ from archiver.errors import RunNameError
 MAXIMAL_NAME_LENGTH = 150
 FOLDER_SUFFIX = "_models"
 
+DEVICES = r"(?i:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.[^/]*)?"
+"""A pattern: what Windows takes for a device, whatever stands behind the first dot."""
+
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -63,14 +66,22 @@ def run_name(
             "Expected either `name`, or all of `condition`, `architecture` and `config`."
         )
     if name is not None:
-        return RunName(_file_name("name", name), name)
+        return _checked(RunName(_file_name("name", name), name))
     missing = [key for key in parts if key not in given]
     if missing:
         raise RunNameError(f"Received no {' and no '.join(missing)}. Expected all of condition, architecture, config.")
     cleaned = [_file_name(key, value) for key, value in parts.items()]
-    joined = RunName("_".join(cleaned), "_".join(str(value) for value in parts.values()), *cleaned)
-    joined.version(1)
-    return joined
+    return _checked(RunName("_".join(cleaned), "_".join(str(value) for value in parts.values()), *cleaned))
+
+
+def _checked(name: RunName) -> RunName:
+    name.version(1)
+    if re.fullmatch(DEVICES, name.name):
+        raise RunNameError(
+            f"Received the name {name.original!r}, which Windows takes for a device, whatever stands behind its first "
+            "dot. Expected a name that a file can have on every system. Choose another one."
+        )
+    return name
 
 
 def _file_name(argument: str, value: object) -> str:

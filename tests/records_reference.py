@@ -1,4 +1,4 @@
-"""The reference of the records, docs/records.md, generated from the schemas: `make docs`.
+"""The reference of the records, docs/records.md, generated from the schemas: `make records`.
 
 `docs/details.toml` says which fields hold each detail that an archive promises; what a field is, and its description,
 comes from the schema. A field is written `kind#/pointer`, with `*` for any key or position.
@@ -26,7 +26,7 @@ json_schema = functools.cache(schemas.json_schema)
 _INTRODUCTION = """# What stands where
 
 Every detail of a run, and the record and field that holds it. This page is generated from the JSON Schemas and
-`docs/details.toml` by `make docs`. `*` stands for any key or position. A detail that could not be had is present all
+`docs/details.toml` by `make records`. `*` stands for any key or position. A detail that could not be had is present all
 the same, as `{"unavailable": "the reason"}`.
 """
 

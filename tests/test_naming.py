@@ -48,11 +48,22 @@ def test_spaces_and_other_scripts_are_replaced_and_the_original_kept(given_name,
         "a:b",
         "a*b",
         "<a>",
+        "con",
+        "Aux.2",
+        "cön",
+        "LPT1",
     ],
 )
 def test_refused_names_say_what_was_received_and_expected(name):
     with pytest.raises(RunNameError, match=r"(?s)Received .*Expected"):
         run_name(name)
+
+
+def test_a_device_in_a_part_of_the_name_is_none():
+    assert run_name(None, "con", "aux", "nul").name == "con_aux_nul"
+    assert run_name("console").name == "console"
+    with pytest.raises(RunNameError, match="Windows"):
+        run_name(None, "con.1", "aux", "nul")
 
 
 def test_the_version_counts_towards_the_length():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -12,17 +13,24 @@ import pytest
 from archiver.testing import tiny_run
 
 ROOT = Path(__file__).parent.parent
+CHECKS = ROOT / ".venv-docs" / "bin"
 MOVED = {"templates/": "archiver/_data/templates/", "schemas/": "archiver/_data/schemas/"}
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(target), str(ROOT)]
+def distributions(tmp_path_factory) -> Path:
+    """A folder with the sdist, and the wheel that is built of it."""
+    target = tmp_path_factory.mktemp("distributions")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    (found,) = target.glob("*.whl")
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions) -> Path:
+    (found,) = distributions.glob("*.whl")
     return found
 
 
@@ -42,6 +50,32 @@ def test_the_wheel_holds_the_tracked_files_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == tracked()
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_of_and_nothing_else(distributions):
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        tops = {name.split("/")[1] for name in archive.getnames()}
+    files = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert tops == {"archiver", "schemas", "templates"} | files
+
+
+def check(program: str, *arguments: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
+    if not (CHECKS / program).exists():
+        assert not os.environ.get("CI"), "`make documentation` makes the environment of these checks"
+        pytest.skip("needs twine and check-wheel-contents: `make documentation` installs them")
+    return subprocess.run([CHECKS / program, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+def test_other_peoples_checks_pass(distributions, wheel):
+    """What an index asks for: metadata, a long description that renders, a wheel without strays."""
+    checked = check("twine", "check", "--strict", *sorted(distributions.iterdir()))
+    assert (checked.returncode, checked.stdout.count("PASSED")) == (0, 2), checked.stdout + checked.stderr
+    checked = check("check-wheel-contents", wheel)
+    assert checked.returncode == 0, checked.stdout
+    render = "import sys; from readme_renderer.markdown import render; print(render(sys.stdin.read()))"
+    rendered = check("python", "-c", render, input=(ROOT / "README.md").read_text(encoding="utf-8"))
+    assert "<table>" in rendered.stdout, rendered.stderr
 
 
 @pytest.fixture(scope="module")

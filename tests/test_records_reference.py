@@ -58,7 +58,7 @@ FIELDS = sorted(
 
 
 def test_the_page_is_the_generated_one():
-    assert reference.REFERENCE.read_text(encoding="utf-8") == reference.reference(), "run `make docs`"
+    assert reference.REFERENCE.read_text(encoding="utf-8") == reference.reference(), "run `make records`"
 
 
 def test_no_promise_is_left_out():

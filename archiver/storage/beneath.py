@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from archiver.errors import StorageError, UnsafeFileError, UnsafePathError
+from archiver.naming import DEVICES
 from archiver.storage.files import explained
 
 MAXIMAL_PATH_BYTES = 4096
@@ -35,8 +36,7 @@ _KINDS: dict[int, Kind] = {
 }
 
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_DEVICE = re.compile(r"(?:^|(?<=/))(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(?:\.[^/]*)?(?=/|$)", re.IGNORECASE)
-"""What Windows takes for a device, whatever stands behind the first dot."""
+_DEVICE = re.compile(rf"(?:^|(?<=/)){DEVICES}(?=/|$)")
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags of `os.open` for a folder that is no link."""
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -29,6 +29,7 @@ from archiver.records.journal import EventName, StopReason
 from archiver.sealing import seal, unseal
 from archiver.storage import files
 from archiver.storage.journal import Journal
+from archiver.storage.manifests import check_names
 from archiver.training import exits
 from archiver.training.adopting import Adopted, Plan
 from archiver.training.architecture import model_config
@@ -563,6 +564,8 @@ class Session:
         """Copy a file of the user's into `files/`."""
 
         def write() -> None:
+            added = (path for path in (self.run.path / "files").rglob("*") if path.is_file())
+            check_names([target, *(path.relative_to(self.run.path).as_posix() for path in added)])
             files.copy_file(source, self.run.path / target)
             self.say("file_added", file=target)
 

@@ -735,6 +735,18 @@ def test_log_and_add_file(model: keras.Model, archive: archiver.RunArchiver, tmp
     assert_added("before", "during", "after")
 
 
+def test_a_file_that_some_system_cannot_tell_from_another_is_left_out(
+    model: keras.Model, archive: archiver.RunArchiver, tmp_path: Path
+) -> None:
+    for name in ("Labels.csv", "labels.csv"):
+        (tmp_path / name).write_text(name)
+        archive.add_file(tmp_path / name)
+    with pytest.warns(ArchiverWarning, match="differ in case or Unicode form only"):
+        fit(model, archive)
+    assert os.listdir(archive.run.path / "files") == ["Labels.csv"]
+    archiver.verify(archive.run.path).raise_for_findings()
+
+
 @pytest.mark.parametrize("name", ["../up", "/abs", "a/../b", ".hidden", "a/.b", ""])
 def test_files_stay_inside(name: str, archive: archiver.RunArchiver, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
