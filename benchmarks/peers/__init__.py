@@ -1,1 +1,1 @@
-"""Other people's tools that log a Keras training, each called as its documentation says, in an environment of its own."""
+"""Other people's tools that log a Keras training: called as their documentation says, in environments of their own."""

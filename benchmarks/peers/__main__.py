@@ -5,8 +5,8 @@
 `make peers` makes the environments. Each case is a process of its own, all in turn, round by round: Keras is imported
 and a tiny model trained, then the peer is imported, and the same model trained with it. Offline, in an empty home.
 
-- *a step*, *an epoch*: time inside the hooks of all callbacks that the peer brings, the first epoch left out. What Keras
-  runs beside the training (`async_safe`) is counted in processor time. "empty hooks" is the cost of measuring.
+- *a step*, *an epoch*: time inside the hooks of all callbacks that the peer brings, the first epoch left out. What
+  Keras runs beside the training (`async_safe`) is counted in processor time. "empty hooks" is the cost of measuring.
 - *training*: time of an epoch against the same training without any callback, in the same process. Every step takes
   half a millisecond, so that what stands beside it weighs as much as it can.
 - *start*: from calling the peer until the first epoch begins. *End*: from the last epoch's end until Python's exit
@@ -24,7 +24,6 @@ import contextlib
 import json
 import os
 import signal
-import statistics
 import struct
 import subprocess
 import tempfile
@@ -32,12 +31,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.common import figure, note_versions, print_machine, print_note, print_table, spread
 from benchmarks.peers import environments
 
-SCRIPT = Path(__file__).parent / "training.py"
+SCRIPT = Path(__file__).parent / "start.py"
 CASE_SECONDS = 180
 KILLED_AFTER_SECONDS = 4.0
 AFTER_KILL_SECONDS = 1.0

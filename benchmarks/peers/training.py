@@ -1,8 +1,8 @@
 """A training that one peer logs, in a process and an environment of its own; what it cost is written as JSON.
 
-    PYTHON benchmarks/peers/training.py ADAPTER FOLDER --measure EPOCHS STEPS
-    PYTHON benchmarks/peers/training.py ADAPTER FOLDER --until-killed
-    PYTHON benchmarks/peers/training.py ADAPTER FOLDER --kept
+    PYTHON benchmarks/peers/start.py ADAPTER FOLDER --measure EPOCHS STEPS
+    PYTHON benchmarks/peers/start.py ADAPTER FOLDER --until-killed
+    PYTHON benchmarks/peers/start.py ADAPTER FOLDER --kept
 
 `benchmarks/peers/__main__.py` starts it; nothing but Keras, NumPy and the peer is imported here. An adapter is a module
 of `adapters/`: `load()` imports the peer as a script would; `train(folder, fit)` calls `fit` with callbacks. Some have
@@ -12,23 +12,15 @@ telemetry was written; `not_counted(folder)`, the seconds at the end that are sa
 
 from __future__ import annotations
 
-import atexit
-import time
-
-EXIT: list[float] = []
-atexit.register(lambda: finish())  # the first one is called last: when all that a peer does at exit is done
-
 import importlib
 import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path[0] = str(Path(__file__).parent)
 
 import keras
 import numpy as np
@@ -203,6 +195,7 @@ def memory_before() -> None:
 
 
 def finish() -> None:
+    """Called when all that a peer does at exit is done."""
     ended = clock()
     if not found:
         return
@@ -229,7 +222,3 @@ def main() -> None:
         if hasattr(adapter, "last_sample"):
             kept["last_sample"] = adapter.last_sample(Path(folder))
         (Path(folder) / "kept.json").write_text(json.dumps(kept))
-
-
-if __name__ == "__main__":
-    main()

@@ -49,7 +49,9 @@ def not_counted(folder: Path) -> float:
     from archiver.storage.hashing import hash_files, regular_files
 
     run = Run.open(folder / "runs" / "run_models")
-    saving = sum(float(event.details["seconds"]) for event in run.journal.read().events if event.event == "models_saved")
+    saving = sum(
+        float(event.details["seconds"]) for event in run.journal.read().events if event.event == "models_saved"
+    )
     sizes = regular_files(run.path)
     began = time.perf_counter()
     hash_files(run.path, sizes, ALGORITHMS)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+BLOCK = 1 << 15
+FULL, FIRST, LAST = 1, 2, 4
 
 
 def load() -> None:
@@ -27,19 +32,28 @@ def train(folder: Path, fit: Any) -> None:
 def kept_steps(folder: Path) -> int:
     """Records of history with a step's loss in the run's file."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    store, count = DataStore(), 0
-    store.open_for_scan(str(path))
-    while True:
-        try:
-            data = store.scan_data()
-        except AssertionError:  # a block that was not written to its end
-            return count
-        if data is None:
-            return count
+    count = 0
+    for data in whole_records(path.read_bytes()):
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
-        keys = {item.key or "/".join(item.nested_key) for item in record.history.item}
-        count += bool(keys & {"batch/loss"})
+        count += any((item.key or "/".join(item.nested_key)) == "batch/loss" for item in record.history.item)
+    return count
+
+
+def whole_records(data: bytes) -> Iterator[bytes]:
+    """Of a file in LevelDB's log format: blocks of 32 KiB, pieces with checksum, length and type before them."""
+    place, joined = 7, b""
+    while place + 7 <= len(data):
+        if BLOCK - place % BLOCK < 7:
+            place += BLOCK - place % BLOCK
+            continue
+        length, kind = struct.unpack_from("<HB", data, place + 4)
+        piece = data[place + 7 : place + 7 + length]
+        if kind == 0 or len(piece) < length:
+            return
+        place += 7 + length
+        joined = piece if kind in (FULL, FIRST) else joined + piece
+        if kind in (FULL, LAST):
+            yield joined
