@@ -16,7 +16,7 @@ PIP_INSTALL := -m pip install --quiet --no-compile
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: browser standards demo test lint types imports unit packaging stress schemas docs reports bench clean
+.PHONY: browser standards demo test lint types imports unit packaging stress schemas docs reports peers bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -84,8 +84,11 @@ docs: $(INSTALLED)          ## write docs/records.md anew from the schemas and d
 reports: $(INSTALLED)       ## write docs/reports/ anew: the reports of two examples
 	$(BIN)/python -m tests.write_reports
 
-bench: $(INSTALLED)         ## print the tables of benchmarks/
-	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog repair diff faults store scale; do $(BIN)/python -m benchmarks.$$file || exit 1; done
+peers: $(INSTALLED)         ## environments of the tools that we are measured against; what does not install is said
+	$(BIN)/python -m benchmarks.peers.environments
+
+bench: peers standards      ## run all benchmarks, write benchmarks/RESULTS.md (QUICK=1: small sizes, below build/)
+	$(BIN)/python -m benchmarks.results
 
 clean:
-	rm -rf $(VENV) $(STANDARDS) dist build
+	rm -rf $(VENV) $(STANDARDS) .venv-peers dist build

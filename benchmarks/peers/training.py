@@ -27,8 +27,11 @@ import numpy as np
 
 STEP_SECONDS = 0.02
 KILLED_EPOCH_STEPS = 50
-STEP_HOOKS = ("on_train_batch_begin", "on_train_batch_end")
-EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
+HOOKS = {
+    "step": (("on_train_batch_begin", "on_batch_begin"), ("on_train_batch_end", "on_batch_end")),
+    "epoch": (("on_epoch_begin",), ("on_epoch_end",)),
+}
+"""The first one of each that a callback has is what Keras calls, or what is called by what Keras calls."""
 Callbacks = list[Any]
 Fit = Callable[[Callbacks], None]
 
@@ -91,11 +94,11 @@ def time_hooks(callback_list: Any) -> None:
     for callback in callback_list.callbacks:
         if isinstance(callback, (keras.callbacks.History, Clock)):
             continue
-        for key, hooks in (("step", STEP_HOOKS), ("epoch", EPOCH_HOOKS)):
-            for hook in hooks:
-                if not keras.src.utils.is_default(getattr(callback, hook)):
-                    own = time.thread_time if is_beside and hook == "on_train_batch_end" else clock
-                    setattr(callback, hook, timed(getattr(callback, hook), key, own))
+        for key, names in ((key, names) for key, hooks in HOOKS.items() for names in hooks):
+            hook = next((each for each in names if not keras.src.utils.is_default(getattr(callback, each))), None)
+            if hook is not None:
+                own = time.thread_time if is_beside and hook == "on_train_batch_end" else clock
+                setattr(callback, hook, timed(getattr(callback, hook), key, own))
 
 
 class Clock(keras.callbacks.Callback):
@@ -197,8 +200,8 @@ def memory_before() -> None:
 def finish() -> None:
     """Called when all that a peer does at exit is done."""
     ended = clock()
-    if not found:
-        return
+    if "returned" not in marks:
+        return  # it failed, or was not to be measured
     adapter, folder = sys.modules[f"adapters.{sys.argv[1]}"], Path(sys.argv[2])
     not_counted = adapter.not_counted(folder) if hasattr(adapter, "not_counted") else 0.0
     found.update(
