@@ -37,7 +37,7 @@ from benchmarks.peers import environments
 
 SCRIPT = Path(__file__).parent / "start.py"
 CASE_SECONDS = 180
-KILLED_AFTER_SECONDS = 4.0
+KILLED_AFTER_SECONDS = 6.0
 AFTER_KILL_SECONDS = 1.0
 """A helper process may notice the death of the training, and write what it has."""
 
@@ -251,7 +251,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--kills", type=int, default=2, help="how often each is killed")
+    parser.add_argument("--kills", type=int, default=1, help="how often each is killed")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES])
     arguments = parser.parse_args()
     print_machine()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,12 @@ def train(folder: Path, fit: Any) -> None:
 
 
 def kept_steps(folder: Path) -> int:
-    """Values of the metric."""
-    from aim import Repo
+    """Values of the metric, once the repository has been indexed anew: before that, Aim shows none of them."""
+    from aim import Repo, Run
 
-    for run in Repo(str(folder)).iter_runs():
-        for metric in run.metrics():
-            if metric.name == "batch_loss":
-                return len(metric.values.sparse_list()[0])
-    return 0
+    program = Path(sys.executable).parent / "aim"
+    subprocess.run([program, "storage", "--repo", folder, "reindex", "--yes"], check=True)
+    repository = Repo(str(folder))
+    (name,) = repository.list_all_runs()
+    metrics = {metric.name: metric for metric in Run(name, repo=repository, read_only=True).metrics()}
+    return len(metrics["batch_loss"].values.sparse_list()[0]) if "batch_loss" in metrics else 0
