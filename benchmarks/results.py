@@ -162,7 +162,7 @@ def report(results: Sequence[dict[str, Any]]) -> str:
         ),
         *(section(result) for result in results),
     ]
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join(filter(None, parts)).rstrip() + "\n"
 
 
 def row_cells(row: Row, found: dict[str, Figure]) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def row_cells(row: Row, found: dict[str, Figure]) -> tuple[str, ...]:
     others = {who: figure.value for who, figure in found.items() if who != OWN}
     best = row.best(others) if others else None
     unit = next((figure.unit for figure in found.values()), "")
-    target = f"{'>=' if row.at_least else '<='} {number(row.bound)} {unit}".strip()
+    target = f"at {'least' if row.at_least else 'most'} {number(row.bound)} {unit}".strip()
     own = found.get(OWN)
     if own is None:
         verdict, date = "not measured", ""
@@ -188,6 +188,8 @@ def machines(results: Sequence[dict[str, Any]]) -> str:
     for result in results:
         line = "{processor}, {cores} cores, {memory}, {kernel}, Python {python}".format(**result["machine"])
         found.setdefault(line, []).append(result["benchmark"])
+    if not found:
+        return ""
     if len(found) == 1:
         return f"Machine: {next(iter(found))}.\n"
     return "\n".join(f"- {line}: {', '.join(names)}" for line, names in found.items()) + "\n"

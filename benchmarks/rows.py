@@ -65,7 +65,10 @@ ROWS = (
     Row("untouched copies reported", "untouched_reported", 0, "faults"),
     Row("kill -9: resumed bit for bit, with the whole history", "resumed_exactly", 100, "resume", at_least=True),
     Row("kill -9: telemetry lost, at 1 Hz", "lost_telemetry", 1, "peers", "one sampling period"),
-    Row("kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "written once an epoch"),
+    Row(
+        "kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "one sampling period",
+        "the trace of the steps is written once an epoch",
+    ),
     Row("one full sample: process, machine, container", "sample", 60, "sampling", "44 us"),
     Row("the same with the process tree", "sample_with_tree", 250, "sampling", "184 us"),
     Row(

@@ -33,14 +33,22 @@ def cells(row, *records, **more):
 
 def test_a_bound_that_is_kept_and_the_best_of_the_others():
     found = cells(TIMES, figure("time", OWN, 9, 1, 3), figure("time", "A", 7), figure("time", "B", 5))
-    assert found == ("time", "<= 3 us", "3 us", "5 us (B)", "1 us", "yes", "`python -m benchmarks.peers`, 2026-11-29")
+    assert found == (
+        "time",
+        "at most 3 us",
+        "3 us",
+        "5 us (B)",
+        "1 us",
+        "yes",
+        "`python -m benchmarks.peers`, 2026-11-29",
+    )
 
 
 def test_a_bound_from_below_that_is_missed_has_its_reason():
     found = cells(
         SPEED, figure("speed", OWN, 4.9, unit="x"), figure("speed", "A", 0.5, unit="x"), figure("speed", "B", 2)
     )
-    assert found[1:4] == (">= 5 x", "4.9 x", "2 us (B)")
+    assert found[1:4] == ("at least 5 x", "4.9 x", "2 us (B)")
     assert found[5] == "**no**: it starts Python"
 
 
@@ -49,8 +57,8 @@ def test_a_miss_without_a_reason_says_so():
 
 
 def test_what_was_not_measured():
-    assert cells(TIMES)[1:6] == ("<= 3", "", "", "1 us", "not measured")
-    assert cells(TIMES, figure("time", "A", 7))[1:6] == ("<= 3 us", "", "7 us (A)", "1 us", "not measured")
+    assert cells(TIMES)[1:6] == ("at most 3", "", "", "1 us", "not measured")
+    assert cells(TIMES, figure("time", "A", 7))[1:6] == ("at most 3 us", "", "7 us (A)", "1 us", "not measured")
 
 
 def test_each_figure_keeps_the_date_of_its_run():
