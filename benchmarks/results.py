@@ -51,17 +51,19 @@ class Benchmark:
     quick_variables: dict[str, str] = field(default_factory=dict)
 
 
+SOME_SCENARIOS = "generator array_batches mixed_precision augmentation lstm two_phases callbacks"
+"""Of 19: all of them take twice as long (`python -m benchmarks.resume`)."""
 BENCHMARKS = {
     "peers": Benchmark("--rounds 3", "--rounds 1 --epochs 4 --steps 50 --kills 1"),
     "overhead": Benchmark("", "", {"ROUNDS": "5"}, {"ROUNDS": "1"}),
-    "startup": Benchmark("", "", {"ROUNDS": "7"}, {"ROUNDS": "1"}),
+    "startup": Benchmark("", "", {"ROUNDS": "5"}, {"ROUNDS": "1"}),
     "verify": Benchmark("--rounds 3", "--megabytes 50 --rounds 1"),
-    "faults": Benchmark("--faults 2000 --untouched 200", "--faults 100 --untouched 10"),
-    "resume": Benchmark("", "arrays tf_data_repeated"),
-    "sampling": Benchmark("", "", {"ROUNDS": "7", "STEPS": "2000"}, {"ROUNDS": "1", "STEPS": "500"}),
+    "faults": Benchmark("--faults 600 --untouched 100", "--faults 40 --untouched 5"),
+    "resume": Benchmark(f"arrays tf_data_finite pydataset {SOME_SCENARIOS}", "arrays"),
+    "sampling": Benchmark("", "", {"ROUNDS": "5", "STEPS": "2000"}, {"ROUNDS": "1", "STEPS": "500"}),
     "memory_watch": Benchmark("", "--spikes 5"),
     "catalog": Benchmark("--runs 10000 --rounds 3", "--runs 300 --rounds 1"),
-    "feeding": Benchmark("--rounds 2 --models light --skip-limited",
+    "feeding": Benchmark("--rounds 1 --models light --skip-limited",
                          "--megabytes 60 --rounds 1 --models light --skip-limited"),
     "cache": Benchmark("--windows 1000 --rounds 2", "--windows 200 --rounds 1"),
     "statistics": Benchmark("--megabytes 256", "--megabytes 32 --map-megabytes 128"),
