@@ -62,7 +62,7 @@ BENCHMARKS = {
     "resume": Benchmark(f"arrays tf_data_finite pydataset {SOME_SCENARIOS}", "arrays"),
     "sampling": Benchmark("", "", {"ROUNDS": "5", "STEPS": "2000"}, {"ROUNDS": "1", "STEPS": "500"}),
     "memory_watch": Benchmark("", "--spikes 5"),
-    "catalog": Benchmark("--runs 10000 --rounds 3", "--runs 300 --rounds 1"),
+    "catalog": Benchmark("--runs 10000 --rounds 3", "--runs 2000 --rounds 1"),
     "feeding": Benchmark("--rounds 1 --models light --skip-limited",
                          "--megabytes 60 --rounds 1 --models light --skip-limited"),
     "cache": Benchmark("--windows 1000 --rounds 2", "--windows 200 --rounds 1"),

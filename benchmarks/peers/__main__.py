@@ -42,6 +42,8 @@ AFTER_KILL_SECONDS = 1.0
 """A helper process may notice the death of the training, and write what it has."""
 
 Measured = dict[str, float]
+ALL = ("step", "epoch", "end", "memory", "import")
+MEASURES = {"step": "step_hook", "epoch": "epoch_hooks", "end": "end", "memory": "memory", "import": "import"}
 
 
 @dataclass(frozen=True)
@@ -52,32 +54,31 @@ class Case:
     environment: str
     adapter: str
     logs: str
-    peer: bool = True
-    """Whether it stands for something in RESULTS.md: others are the noise, or log less than what is compared."""
+    counts: tuple[str, ...] = ALL
+    """What it may be the best of in RESULTS.md: not of what it does not do."""
 
 
 NOTHING = "no callback"
 CASES = [
-    Case(NOTHING, environments.BASE, "none", "", peer=False),
-    Case("no callback, again (A/A)", environments.BASE, "none", "", peer=False),
-    Case("empty hooks", environments.BASE, "empty", "", peer=False),
-    Case("archiver", environments.OWN, "archiver_plain", "steps, epochs, telemetry; models, digests", peer=True),
-    Case("archiver, as it comes", environments.OWN, "archiver_default", "the same; snapshots, figures", peer=False),
-    Case("Keras CSVLogger", environments.BASE, "keras_csv", "epochs"),
-    Case("Keras ModelCheckpoint", environments.BASE, "keras_checkpoint", "best weights", peer=False),
-    Case("Keras BackupAndRestore", environments.BASE, "keras_backup", "a checkpoint an epoch", peer=False),
-    Case("Keras TensorBoard", "tensorboard", "keras_tensorboard", "steps, epochs"),
-    Case("MLflow", "mlflow", "mlflow_steps", "steps"),
-    Case("MLflow, by epoch", "mlflow", "mlflow_epochs", "epochs, telemetry"),
+    Case(NOTHING, environments.BASE, "none", "", counts=()),
+    Case("no callback, again (A/A)", environments.BASE, "none", "", counts=()),
+    Case("empty hooks", environments.BASE, "empty", "", counts=()),
+    Case("archiver", environments.OWN, "archiver_plain", "steps, epochs, telemetry; models, digests"),
+    Case("archiver, as it comes", environments.OWN, "archiver_default", "the same; snapshots, figures", counts=()),
+    Case("Keras CSVLogger", environments.BASE, "keras_csv", "epochs", counts=("epoch",)),
+    Case("Keras ModelCheckpoint", environments.BASE, "keras_checkpoint", "best weights", counts=()),
+    Case("Keras BackupAndRestore", environments.BASE, "keras_backup", "a checkpoint an epoch", counts=()),
+    Case("Keras TensorBoard", "tensorboard", "keras_tensorboard", "steps, epochs", counts=ALL[:-1]),
+    Case("MLflow", "mlflow", "mlflow_steps", "steps", counts=("step", "end", "memory", "import")),
+    Case("MLflow, by epoch", "mlflow", "mlflow_epochs", "epochs, telemetry", counts=ALL[1:]),
     Case("W&B offline", "wandb", "wandb_steps", "steps, epochs, telemetry"),
     Case("DVCLive", "dvclive", "dvclive_steps", "steps, epochs"),
     Case("Aim", "aim", "aim_steps", "steps, epochs, telemetry"),
     Case("Sacred", "sacred", "sacred_steps", "steps, epochs"),
     Case("trackio", "trackio", "trackio_steps", "steps, epochs"),
     Case("ClearML offline", "clearml", "clearml_steps", "steps, epochs, telemetry"),
-    Case("CodeCarbon offline", "codecarbon", "codecarbon_run", "energy", peer=False),
+    Case("CodeCarbon offline", "codecarbon", "codecarbon_run", "energy", counts=()),
 ]
-STEPLESS = ("Keras CSVLogger", "MLflow, by epoch")
 OFFLINE = {
     "AIM_UI_TELEMETRY_ENABLED": "0", "CLEARML_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1", "DVC_NO_ANALYTICS": "1",
     "GIT_TERMINAL_PROMPT": "0", "HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_MODE": "offline",
@@ -153,7 +154,6 @@ UNITS = {
     "step": " us", "epoch": " ms", "training": "x", "start": " s", "end": " ms", "memory": " MiB", "helpers": " MiB",
     "import": " s",
 }  # fmt: skip
-MEASURES = {"step": "step_hook", "epoch": "epoch_hooks", "end": "end", "memory": "memory", "import": "import"}
 
 
 def costs(cases: list[Case], rounds: int, epochs: int, steps: int) -> None:
@@ -174,9 +174,8 @@ def costs(cases: list[Case], rounds: int, epochs: int, steps: int) -> None:
             continue
         values = medians(found[case.name])
         rows.append((case.name, case.logs, *(spread(values[key], unit) for key, unit in UNITS.items())))
-        for key, measure in MEASURES.items():
-            if case.peer and not (key == "step" and case.name in STEPLESS):
-                figure(measure, case.name, values[key], UNITS[key].strip())
+        for key in case.counts:
+            figure(MEASURES[key], case.name, values[key], UNITS[key].strip())
     columns = ("callback", "logs", *UNITS)
     print_table(f"{epochs} epochs of {steps} steps, median (least to most) of {rounds} rounds in turn", columns, rows)
 
@@ -234,8 +233,9 @@ def kills(cases: list[Case], count: int) -> None:
             case.name, f"{kept:.0f} of {trained:.0f}", spread(lost, " s"),
             spread(telemetry, " s") if telemetry else "not looked at",
         ))  # fmt: skip
-        figure("lost_losses", case.name, lost, "s")
-        if telemetry:
+        if case.counts:
+            figure("lost_losses", case.name, lost, "s")
+        if case.counts and telemetry:
             figure("lost_telemetry", case.name, telemetry, "s")
     columns = ("callback", "losses of steps found", "last loss found: before the kill", "last telemetry")
     print_table("kill -9 in the middle of a training, 20 ms a step, 50 steps an epoch", columns, rows)
