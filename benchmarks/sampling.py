@@ -284,7 +284,7 @@ def main() -> None:
     title = f"CPU time of one sample, median (least to most) of {ROUNDS} rounds in turn; {CHILDREN} processes below"
     print_table(title, ("what", "time"), [(name, spread(values, " us")) for name, values in found.items()])
     names = ("archiver", "psutil")
-    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, 3)
+    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, min(3, ROUNDS))
     for name, values in ticks.items():
         figure("sampling_share", name, [tick / 1e4 for tick in values], "%")
     thinnings = [thinning_milliseconds() for _ in range(3)]
