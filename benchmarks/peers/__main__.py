@@ -31,6 +31,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import figure, note_versions, print_machine, print_note, print_table, spread
 from benchmarks.peers import environments
@@ -92,20 +93,21 @@ def environment(home: Path) -> dict[str, str]:
     return kept | OFFLINE | {"HOME": str(home), "TRACKIO_DIR": str(home / "trackio"), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def started(case: Case, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def running(case: Case, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, in a session of its own, which is ended with all its helpers."""
     command = [str(environments.program(case.environment)), str(SCRIPT), case.adapter, str(folder), *arguments]
     with (folder / "output.txt").open("ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
-
-
-def end_all(process: subprocess.Popen[bytes]) -> None:
-    """The session that was started for it, helpers included."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def output_of(folder: Path) -> str:
@@ -122,18 +124,16 @@ def empty_folder() -> Iterator[Path]:
 def measured(case: Case, epochs: int, steps: int) -> Measured | str:
     """What one training cost, or why it failed."""
     with empty_folder() as folder:
-        process = started(case, folder, "--measure", str(epochs), str(steps))
-        try:
-            process.wait(timeout=CASE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return f"stopped after {CASE_SECONDS} s"
-        finally:
-            end_all(process)
-        result = folder / "measured.json"
-        if not result.exists():
-            return f"fails: {output_of(folder)}"
-        found: Measured = json.loads(result.read_text())
-        return found
+        with running(case, folder, "--measure", str(epochs), str(steps)) as process:
+            try:
+                process.wait(timeout=CASE_SECONDS)
+            except subprocess.TimeoutExpired:
+                return f"stopped after {CASE_SECONDS} s"
+        return read_json(folder / "measured.json", f"fails: {output_of(folder)}")
+
+
+def read_json(path: Path, otherwise: str) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else otherwise
 
 
 def medians(found: list[Measured]) -> dict[str, list[float]]:
@@ -186,30 +186,26 @@ def costs(cases: list[Case], rounds: int, epochs: int, steps: int) -> None:
 def killed(case: Case) -> dict[str, float] | str:
     """Seconds of losses, and with archiver of telemetry, that a kill in the middle has cost; and steps found."""
     with empty_folder() as folder:
-        process = started(case, folder, "--until-killed")
         path = folder / "steps"
-        deadline = time.monotonic() + CASE_SECONDS
-        while not path.exists() or path.stat().st_size == 0:
-            if process.poll() is not None or time.monotonic() > deadline:
-                end_all(process)
-                return f"fails: {output_of(folder)}"
-            time.sleep(0.05)
-        time.sleep(KILLED_AFTER_SECONDS)
-        process.kill()
-        process.wait()
-        killed_at = time.time()
-        time.sleep(AFTER_KILL_SECONDS)
-        end_all(process)
+        with running(case, folder, "--until-killed") as process:
+            deadline = time.monotonic() + CASE_SECONDS
+            while not path.exists() or path.stat().st_size == 0:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    return f"fails: {output_of(folder)}"
+                time.sleep(0.05)
+            time.sleep(KILLED_AFTER_SECONDS)
+            process.kill()
+            process.wait()
+            killed_at = time.time()
+            time.sleep(AFTER_KILL_SECONDS)
+        with running(case, folder, "--kept") as reader:
+            reader.wait(timeout=CASE_SECONDS)
+        kept = read_json(folder / "kept.json", f"cannot be read: {output_of(folder)}")
+        if isinstance(kept, str):
+            return kept
         times = [each[0] for each in struct.iter_unpack("d", path.read_bytes())]
-        reader = started(case, folder, "--kept")
-        reader.wait(timeout=CASE_SECONDS)
-        result = folder / "kept.json"
-        if not result.exists():
-            return f"cannot be read: {output_of(folder)}"
-        kept = json.loads(result.read_text())
         steps = min(kept["steps"], len(times))
-        lost = killed_at - (times[steps - 1] if steps else times[0])
-        found = {"trained": len(times), "kept": steps, "lost_seconds": lost}
+        found = {"trained": len(times), "kept": steps, "lost_seconds": killed_at - times[max(0, steps - 1)]}
         if kept["last_sample"] is not None:
             found["telemetry_seconds"] = killed_at - kept["last_sample"]
         return found
