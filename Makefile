@@ -23,7 +23,7 @@ PIP_INSTALL := -m pip install --quiet --no-compile
 
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: browser standards documentation demo test lint types imports unit packaging oldest stress schemas records docs reports sample pictures bench clean
+.PHONY: browser standards documentation demo test lint types imports unit packaging oldest stress schemas records docs reports sample pictures peers bench clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -119,8 +119,11 @@ sample: $(INSTALLED)        ## write the sample archive of the documentation ane
 pictures: $(INSTALLED) browser   ## write docs/pictures/ anew: a report, the dashboard, the architecture
 	$(BIN)/python -m tests.write_pictures
 
-bench: $(INSTALLED)         ## print the tables of benchmarks/
-	for file in overhead sampling report startup verify memory_estimate snapshots resume cache feeding augmentation statistics catalog repair diff faults store scale; do $(BIN)/python -m benchmarks.$$file || exit 1; done
+peers: $(INSTALLED)         ## environments of the tools that we are measured against; what does not install is said
+	$(BIN)/python -m benchmarks.peers.environments
+
+bench: peers standards      ## run all benchmarks, write benchmarks/RESULTS.md (QUICK=1: small sizes, below build/)
+	$(BIN)/python -m benchmarks.results
 
 clean:
-	rm -rf $(VENV) $(STANDARDS) $(DOCUMENTATION) $(OLDEST) dist build site
+	rm -rf $(VENV) $(STANDARDS) $(DOCUMENTATION) $(OLDEST) .venv-peers dist build site

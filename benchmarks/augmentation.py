@@ -38,7 +38,7 @@ from archiver.data import (
     window_batches,
     write_window_file,
 )
-from benchmarks.common import interleaved, print_machine, print_table, ratios, seconds, spread
+from benchmarks.common import interleaved, print_machine, print_note, print_table, ratios, seconds, spread
 from benchmarks.feeding import BATCH, SCALE, SHAPE, Memory, eeg_like, make_model
 
 COPIES = 4
@@ -115,7 +115,7 @@ def compare(folder: Path, count: int, rounds: int, size: str) -> None:
     columns = ("way", "time of a window", "against copies in fit", "against none", "memory added", "of the process")
     print_table(title, columns, rows)
     share = memory[ONLINE]["added"] / memory[COPIES_IN_FIT]["added"]
-    print(f"memory of the data: {100 * (share - 1):.1f} %")
+    print_note(f"memory of the data: {100 * (share - 1):.1f} %")
 
 
 def compare_operations(rounds: int) -> None:

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from archiver.data import WindowCache
 from archiver.data.cache.codecs import CODECS, filter_arguments
-from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from benchmarks.common import figure, interleaved, print_machine, print_table, ratios, spread
 from benchmarks.feeding import SHAPE, eeg_like
 
 ITEM_WINDOWS = 500
 READ_WINDOWS = 32
 CHUNKS = (1, 16, 64)
+DEFAULT = ("int16", "bitshuffle_lz4")
+PLAIN = "a plain file of the same bytes"
 
 
 def write(path: Path, windows: NDArray[Any], codec: str) -> float:
@@ -39,6 +41,25 @@ def write(path: Path, windows: NDArray[Any], codec: str) -> float:
             cache.append(windows[begin : begin + ITEM_WINDOWS])
         cache.complete()
     return time.perf_counter() - began
+
+
+def write_plain(path: Path, windows: NDArray[Any]) -> float:
+    """The same bytes in a file of their own, flushed to the disk after every item: what the disk gives."""
+    began = time.perf_counter()
+    with path.open("wb") as file:
+        for begin in range(0, len(windows), ITEM_WINDOWS):
+            file.write(windows[begin : begin + ITEM_WINDOWS].data)
+            file.flush()
+            os.fsync(file.fileno())
+    return time.perf_counter() - began
+
+
+def hand_over(smaller: float, size: int, written: dict[str, list[float]], at_random: list[float], count: int) -> None:
+    """The numbers to beat."""
+    figure("cache_size", "archiver", float(smaller), "x")
+    figure("cache_written", "archiver", [size / 1e6 / each for each in written[str(DEFAULT)]], "MB/s")
+    figure("cache_written", PLAIN, [size / 1e6 / each for each in written[PLAIN]], "MB/s")
+    figure("cache_read", "archiver", [count / each / 1e3 for each in at_random], "k/s")
 
 
 def read_seconds(read: Callable[[NDArray[np.int64]], Any], order: NDArray[np.int64]) -> float:
@@ -55,7 +76,7 @@ def compare_codecs(folder: Path, count: int, rounds: int) -> None:
     names = [(kind, codec) for kind in kinds for codec in CODECS]
     paths = {name: folder / f"{name[0]}-{name[1]}.h5" for name in names}
     writing = {str(name): lambda name=name: write(paths[name], kinds[name[0]], name[1]) for name in names}
-    written = interleaved(writing, rounds)
+    written = interleaved(writing | {PLAIN: lambda: write_plain(folder / "plain", stored)}, rounds)
     caches = {name: WindowCache.open(path) for name, path in paths.items()}
     any_order = np.random.default_rng(0).permutation(count)
     at_random = interleaved({str(n): lambda c=c: read_seconds(c.read, any_order) for n, c in caches.items()}, rounds)
@@ -63,6 +84,7 @@ def compare_codecs(folder: Path, count: int, rounds: int) -> None:
         {str(n): lambda c=c: read_seconds(c.read, np.arange(count)) for n, c in caches.items()}, rounds
     )
     whole = count * np.prod(SHAPE)
+    hand_over(whole * 4 / os.path.getsize(paths[DEFAULT]), stored.nbytes, written, at_random[str(DEFAULT)], count)
     rows = []
     for kind, codec in names:
         name = str((kind, codec))
@@ -73,6 +95,8 @@ def compare_codecs(folder: Path, count: int, rounds: int) -> None:
             spread([count / seconds / 1e3 for seconds in at_random[name]], "k"),
             spread([count / seconds / 1e3 for seconds in in_order[name]], "k"),
         ))  # fmt: skip
+    speeds = spread([stored.nbytes / seconds / 1e6 for seconds in written[PLAIN]], " MB/s")
+    rows.append(("int16", PLAIN, "2.00x", speeds, "", ""))
     columns = ("stored as", "codec", "smaller than float32", "written", "windows/s, at random", "windows/s, in order")
     print_table(f"{count:,} windows, one in a chunk, median of {rounds} rounds, in turn", columns, rows)
 

@@ -8,12 +8,12 @@ The archives are synthetic: the records that the catalogue reads, the journal an
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
 import random
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +25,21 @@ from archiver.catalog import open_store
 from archiver.catalog.database import FILE_NAME
 from archiver.naming import FOLDER_SUFFIX
 from archiver.testing import tiny_run
-from benchmarks.common import interleaved, print_machine, print_table, seconds, spread
+from benchmarks.common import (
+    figure,
+    interleaved,
+    note_versions,
+    print_machine,
+    print_note,
+    print_table,
+    seconds,
+    spread,
+)
 
 WHERE = "val_accuracy > 0.9 and peak_rss < 4GB"
-VALIDATED = "the same records, by pydantic and in full"
 SHOWN = 50
+COLD, REFRESH, QUERY = "index, cold", "refresh, nothing new", f"where {WHERE!r}, sorted, the first {SHOWN}"
+VALIDATED = "the same records, by pydantic and in full"
 KEPT = (layout.JOURNAL.pattern, layout.MANIFEST_BLAKE3.pattern)
 
 
@@ -89,8 +99,8 @@ def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
     cold(store)
     opened = open_store(store)
     measures: dict[str, Callable[[], float]] = {
-        "refresh, nothing new": lambda: seconds(open_store(store, refreshed=False).refresh),
-        f"where {WHERE!r}, sorted, the first {SHOWN}": lambda: seconds(
+        REFRESH: lambda: seconds(open_store(store, refreshed=False).refresh),
+        QUERY: lambda: seconds(
             lambda: opened.runs(WHERE, sort=["-val_accuracy"], columns=["name", "val_accuracy"], limit=SHOWN)
         ),
         "the same, sorted by training_seconds": lambda: seconds(
@@ -99,7 +109,10 @@ def measured_archiver(store: Path, rounds: int) -> list[tuple[str, str]]:
         "the same, all of them": lambda: seconds(lambda: opened.runs(WHERE, sort=["-val_accuracy"])),
     }
     found = interleaved(measures, max(5, rounds))
-    found = interleaved({"index, cold": lambda: cold(store), VALIDATED: lambda: validated(store)}, rounds) | found
+    found = interleaved({COLD: lambda: cold(store), VALIDATED: lambda: validated(store)}, rounds) | found
+    for measure, name in (("catalog_cold", COLD), ("catalog_refresh", REFRESH), ("catalog_query", QUERY)):
+        figure(measure, "archiver", [each * 1e3 for each in found[name]], "ms")
+    figure("catalog_cold", "pydantic, in full", [each * 1e3 for each in found[VALIDATED]], "ms")
     return [(name, spread([each * 1e3 for each in times], " ms")) for name, times in found.items()]
 
 
@@ -148,7 +161,9 @@ def measured_mlflow(count: int, rounds: int) -> list[tuple[str, str]]:
             assert len(found) == SHOWN
 
         search()
+        note_versions({"mlflow-skinny": importlib.metadata.version("mlflow-skinny")})
         times = [seconds(search) for _ in range(max(5, rounds))]
+    figure("catalog_query", "MLflow search_runs", [each * 1e3 for each in times], "ms")
     return [(f"MLflow: search_runs, sorted, the first {SHOWN}", spread([each * 1e3 for each in times], " ms"))]
 
 
@@ -164,7 +179,7 @@ def main() -> None:
     if importlib.util.find_spec("mlflow"):
         rows += measured_mlflow(arguments.runs, arguments.rounds)
     else:
-        print("not installed here, so not measured: mlflow", file=sys.stderr)
+        print_note("not installed here, so not measured: mlflow")
     print_table(f"{arguments.runs:,} runs", ("what", "time"), rows)
 
 

@@ -1,7 +1,13 @@
-"""What the benchmarks share: interleaved repetitions, medians, ratios, tables."""
+"""What the benchmarks share: interleaved repetitions, medians, ratios, tables, and the record of what was found.
+
+Everything printed by `print_table` and `print_note`, and every `figure`, is also appended to the file that the variable
+`BENCHMARK_RECORD` names, as a line of JSON: `benchmarks.results` makes RESULTS.md of it.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import statistics
 import time
@@ -35,9 +41,38 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
 
 
 def spread(values: Sequence[float], unit: str = "", digits: int = 3) -> str:
-    """Median, with the smallest and largest value."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.{digits}g}{unit} ({low:.{digits}g} to {high:.{digits}g})"
+    """Median, with the smallest and largest value where there are several."""
+    low, middle, high = (number(each, digits) for each in (min(values), statistics.median(values), max(values)))
+    return f"{middle}{unit} ({low} to {high})" if len(values) > 1 else f"{middle}{unit}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Rounded to so many digits, never with an exponent for a large one."""
+    return f"{value:.{digits}g}" if abs(value) < 10**digits - 0.5 else f"{value:,.0f}"
+
+
+def figure(measure: str, who: str, values: float | Sequence[float], unit: str) -> None:
+    """Hand a figure over to RESULTS.md: what was measured (a name of `benchmarks.rows`), of whom, in which unit."""
+    found = [float(each) for each in ([values] if isinstance(values, int | float) else values)]
+    _record("figure", measure=measure, who=who, values=found, unit=unit)
+
+
+def note_versions(versions: Mapping[str, str]) -> None:
+    """Which versions of others were measured."""
+    _record("versions", versions=dict(versions))
+
+
+def print_note(text: str) -> None:
+    """A line beside the tables."""
+    print(text)
+    _record("note", text=text)
+
+
+def _record(kind: str, **content: object) -> None:
+    path = os.environ.get("BENCHMARK_RECORD")
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **content}) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -48,6 +83,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     Console(width=140).print(table)
+    _record("table", title=title, columns=list(columns), rows=[list(row) for row in rows])
 
 
 def print_machine() -> None:

@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from archiver import verify
 from archiver.archive.findings import VerifyReport
 from archiver.testing import tiny_run
-from benchmarks.common import print_machine, print_table
+from benchmarks.common import figure, print_machine, print_note, print_table
 from tests.property.faults import WAYS, Damage, Subject, is_named
 from tests.property.test_faults import COPIES
 from tests.standards.environment import PROGRAMS
@@ -133,6 +133,11 @@ def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
+def who(checker: str) -> str:
+    """Ours has the name that it has everywhere in RESULTS.md."""
+    return checker.removesuffix(" verify")
+
+
 def make_archives(root: Path) -> list[Path]:
     """Runs of every kind, those of two seals and more first."""
     made = [
@@ -172,7 +177,10 @@ def try_faults(
         totals += found
         rows.append(_row(way.__name__.replace("_", " "), (way.__doc__ or "").rstrip("."), found, checkers))
         print(way.__name__, dict(found), file=sys.stderr, flush=True)
-    print(f"archiver named what was hit in {totals['faults'] - unnamed:,} of {totals['faults']:,}")
+    print_note(f"archiver named what was hit in {totals['faults'] - unnamed:,} of {totals['faults']:,}")
+    figure("faults_named", "archiver", 100 * (1 - unnamed / totals["faults"]), "%")
+    for name in checkers:
+        figure("faults_found", who(name), 100 * totals[name] / totals["faults"], "%")
     return [*rows, _row("all", "", totals, checkers)]
 
 
@@ -211,6 +219,8 @@ def try_untouched(wholes: list[Path], checkers: dict[str, Checker], count: int) 
             bag = COPIES[index // len(wholes) % len(COPIES)](whole, Path(folder))
             for name, checker in checkers.items():
                 found[name] += checker(bag.resolve(), known)
+    for name in checkers:
+        figure("untouched_reported", who(name), found[name], "")
     return ["untouched copies", "", f"{count:,}", *(f"{found[name]:,}" for name in checkers)]
 
 
@@ -245,7 +255,7 @@ def compare_with_dvc(whole: Path, older: dict[str, bytes], program: str, count: 
                 _one(way, Subject(repository / "data", older, Path(store)), number, known, judge)
                 shutil.rmtree(Path(store, "target"), ignore_errors=True)
                 Path(store, "target").unlink(missing_ok=True)
-    print(f"dvc status and its rule, fault by fault: {dict(outcomes)}")
+    print_note(f"dvc status and its rule, fault by fault: {dict(outcomes)}")
 
 
 def _one(way: Any, subject: Subject, number: int, known: dict[str, Any], judge: Callable[..., None]) -> None:

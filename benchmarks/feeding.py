@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import print_machine, print_table, ratios, spread
+from benchmarks.common import figure, print_machine, print_note, print_table, ratios, spread
 
 SHAPE = (129, 200)
 WINDOW_BYTES = 4 * 129 * 200
@@ -192,12 +192,13 @@ def hugging_face(folder: Path) -> Any:
     return found.to_tf_dataset(BATCH, columns="x", label_cols="y", shuffle=True)
 
 
+ANY_ORDER, BLOCKS = "archiver window_batches, any order", "archiver window_batches, by blocks"
 CASES: dict[str, Callable[[Path], Any]] = {
     REFERENCE: arrays,
     "archiver array_batches, in memory": array_batches,
     "tf.data from_tensor_slices, in memory": tensor_slices,
-    "archiver window_batches, any order": window_batches,
-    "archiver window_batches, by blocks": lambda folder: window_batches(folder, shuffle="blocks"),
+    ANY_ORDER: window_batches,
+    BLOCKS: lambda folder: window_batches(folder, shuffle="blocks"),
     "archiver window_batches as PyDataset": lambda folder: window_batches(folder, form="pydataset"),
     "np.memmap: fit(x, y)": memory_map,
     "np.memmap in a PyDataset": memory_map_py_dataset,
@@ -315,7 +316,7 @@ def compare(folder: Path, names: list[str], size: str, rounds: int) -> None:
         for name in names:
             outcome = measured(name, size, folder)
             if isinstance(outcome, str):
-                print(f"{name}: {outcome}")
+                print_note(f"{name}: {outcome}")
             else:
                 found[name].append(outcome)
     reference = [each["microseconds"] for each in found[REFERENCE]]
@@ -325,8 +326,28 @@ def compare(folder: Path, names: list[str], size: str, rounds: int) -> None:
             times = [each["microseconds"] for each in outcomes]
             memory = statistics.median(each["bytes"] for each in outcomes) / 1e6
             rows.append((name, spread(times, " us"), spread(ratios(times, reference), "x"), f"{memory:,.0f} MB"))
+    if size == "light":
+        hand_over({name: outcomes for name, outcomes in found.items() if len(outcomes) == rounds})
     title = f"{size} model, time of a window, median of {rounds} rounds, in turn"
     print_table(title, ("data", "time of a window", "against arrays in memory", "memory added"), rows)
+
+
+def hand_over(found: dict[str, list[dict[str, float]]]) -> None:
+    """The numbers to beat: microseconds of a window beyond those of arrays in memory, and memory."""
+    for name, outcomes in found.items():
+        more = [
+            each["microseconds"] - base["microseconds"] for each, base in zip(outcomes, found[REFERENCE], strict=True)
+        ]
+        memory = [each["bytes"] / 1e6 for each in outcomes]
+        if not name.startswith("archiver") and "in memory" not in name and not name.endswith("fit(x, y)"):
+            for measure in ("feeding_blocks", "feeding_any_order"):
+                figure(measure, name, more, "us")
+            figure("feeding_memory", name, memory, "MB")
+        elif name == ANY_ORDER:
+            figure("feeding_any_order", "archiver", more, "us")
+            figure("feeding_memory", "archiver", memory, "MB")
+        elif name == BLOCKS:
+            figure("feeding_blocks", "archiver", more, "us")
 
 
 def forget_pages(folder: Path) -> None:
@@ -352,7 +373,7 @@ def limited_memory() -> Iterator[Callable[[], None] | None]:
                 str(LIMIT_BYTES) if is_first else "0"
             )
     except OSError as error:
-        print(f"no control group can be made here ({error.strerror}): training in 2 GB is not measured")
+        print_note(f"no control group can be made here ({error.strerror}): training in 2 GB is not measured")
         yield None
         return
     try:
@@ -399,7 +420,7 @@ def main() -> None:
     names = [name for name in CASES if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]
     missing = [NEEDS[name] for name in CASES if name not in names]
     if missing:
-        print(f"not installed here, so not measured: {', '.join(missing)}")
+        print_note(f"not installed here, so not measured: {', '.join(missing)}")
     count = arguments.megabytes * 1_000_000 // WINDOW_BYTES
     with tempfile.TemporaryDirectory() as text:
         write_all(Path(text), count, with_h5=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import print_machine, print_table
+from benchmarks.common import figure, print_machine, print_table
 from tests.training import scripts
 from tests.training.resume_scripts import COMMON, SCENARIOS
 
@@ -95,6 +95,9 @@ def main(names: list[str]) -> None:
                 place = Path(folder, name, label)
                 rows.append([name, label, *_killed_and_run_again(server, place, name, reference, backup=backup)])
                 print(rows[-1], file=sys.stderr)
+    for label, who in (("archiver", "archiver"), ("BackupAndRestore", "Keras BackupAndRestore")):
+        outcomes = [row[2:4] == ["yes", "yes"] for row in rows if row[1] == label]
+        figure("resumed_exactly", who, 100 * sum(outcomes) / len(outcomes), "%")
     columns = ("scenario", "with", "exact", "history kept", "steps trained twice", "seconds lost")
     print_table("Killed after five eighths of the steps, a snapshot after each epoch, and run again", columns, rows)
 

@@ -28,10 +28,14 @@ from archiver.sampling.monitor import MemoryMonitor
 from archiver.sampling.process import ProcessSampler
 from archiver.sampling.recorder import TelemetryRecorder
 from archiver.sampling.system import SystemSampler
-from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from benchmarks.common import figure, interleaved, note_versions, print_machine, print_table, ratios, spread
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 CALLS = 200
+SAMPLE = "archiver: process with true peak, machine, container (target 60 us)"
+SAMPLE_OF_PSUTIL = "psutil: process, machine"
+TREE = "archiver: ... when a process was started meanwhile (target 250 us)"
+TREE_OF_PSUTIL = "psutil: the same and the process tree"
 CHILDREN = 4
 STEPS = int(os.environ.get("STEPS", "3000"))
 BATCH_SIZE = 4
@@ -90,11 +94,11 @@ def measures() -> dict[str, Callable[[], float]]:
 
     memory, guard, monitor = ProcessMemory(), MemoryGuard(print), MemoryMonitor()
     named: dict[str, Callable[[], Any]] = {
-        "psutil: process, machine": lambda: with_psutil(process),
-        "archiver: process with true peak, machine, container (target 60 us)": full,
-        "psutil: the same and the process tree": lambda: tree_with_psutil(process),
+        SAMPLE_OF_PSUTIL: lambda: with_psutil(process),
+        SAMPLE: full,
+        TREE_OF_PSUTIL: lambda: tree_with_psutil(process),
         "archiver: the same and the process tree": full_with_tree,
-        "archiver: ... when a process was started meanwhile (target 250 us)": with_a_new_look,
+        TREE: with_a_new_look,
         "archiver: resident memory alone": memory.rss_bytes,
         "archiver: one look of the guard": guard.poll,
         "archiver: MemoryMonitor.check_and_cleanup below the threshold": monitor.check_and_cleanup,
@@ -273,10 +277,16 @@ def main() -> None:
     for worker in workers:
         worker.kill()
         worker.wait()
+    for measure, own, other in (("sample", SAMPLE, SAMPLE_OF_PSUTIL), ("sample_with_tree", TREE, TREE_OF_PSUTIL)):
+        figure(measure, "archiver", found[own], "us")
+        figure(measure, "psutil", found[other], "us")
+    note_versions({"psutil": psutil.__version__})
     title = f"CPU time of one sample, median (least to most) of {ROUNDS} rounds in turn; {CHILDREN} processes below"
     print_table(title, ("what", "time"), [(name, spread(values, " us")) for name, values in found.items()])
     names = ("archiver", "psutil")
-    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, 3)
+    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, min(3, ROUNDS))
+    for name, values in ticks.items():
+        figure("sampling_share", name, [tick / 1e4 for tick in values], "%")
     thinnings = [thinning_milliseconds() for _ in range(3)]
     rows = [
         ("CPU time of one tick of the recorder", spread(ticks["archiver"], " us")),

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from archiver.sealing import changing
 from archiver.testing import tiny_run
-from benchmarks.common import interleaved, print_machine, print_table, ratios, spread
+from benchmarks.common import figure, interleaved, note_versions, print_machine, print_table, ratios, spread
 from tests.standards.environment import PROGRAMS
 
 REFERENCE = "md5sum -c"
@@ -36,6 +36,10 @@ open(sys.argv[1], "wb").write(
 open(sys.argv[2], "wb").write(
     key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo))
 """
+
+BLAKE3 = "archiver verify (BLAKE3; target 5x)"
+SHA256 = "archiver verify --hash sha256 (target 3.3x on two cores)"
+SHA256_ONE_CORE = "archiver verify --hash sha256, one core (target 1.8x)"
 
 Commands = dict[str, list[str]]
 
@@ -57,10 +61,10 @@ def make_archive(root: Path, megabytes: int) -> Path:
 def archiver_commands(path: Path) -> Commands:
     program = [str(Path(sys.executable).parent / "archiver"), "verify", str(path)]
     return {
-        "archiver verify (BLAKE3; target 5x)": program,
+        BLAKE3: program,
         "archiver verify, one core": [*ONE_CORE, *program],
-        "archiver verify --hash sha256 (target 3.3x on two cores)": [*program, "--hash", "sha256"],
-        "archiver verify --hash sha256, one core (target 1.8x)": [*ONE_CORE, *program, "--hash", "sha256"],
+        SHA256: [*program, "--hash", "sha256"],
+        SHA256_ONE_CORE: [*ONE_CORE, *program, "--hash", "sha256"],
         "archiver verify --hash all": [*program, "--hash", "all"],
     }
 
@@ -96,10 +100,32 @@ def model_signing_commands(path: Path, work: Path) -> Commands:
     return {"model_signing verify (SHA-256)": verify, "model_signing verify, one core": [*ONE_CORE, *verify]}
 
 
+def version_of(name: str) -> str:
+    code = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    command = [str(PROGRAMS / "python"), "-c", code, name]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def seconds(command: list[str], folder: Path) -> float:
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started
+
+
+def hand_over(found: dict[str, list[float]]) -> None:
+    """The numbers to beat: how many times as fast as md5sum each is; another's best stands for it."""
+    speeds = {name: ratios(found[REFERENCE], values) for name, values in found.items()}
+    own = {"verify_blake3": BLAKE3, "verify_sha256": SHA256, "verify_sha256_one_core": SHA256_ONE_CORE}
+    for measure, name in own.items():
+        figure(measure, "archiver", speeds[name], "x")
+        for other, values in speeds.items():
+            is_one_core = "one core" in other or other == "sha256sum -c" or other.startswith("bagit.py --validate (")
+            if (
+                not other.startswith("archiver")
+                and other != REFERENCE
+                and (measure != "verify_sha256_one_core" or is_one_core)
+            ):
+                figure(measure, other, values, "x")
 
 
 def main() -> None:
@@ -120,8 +146,10 @@ def main() -> None:
         }
         if (PROGRAMS / "python").exists():
             commands |= bagit_commands(path, work) | model_signing_commands(path, work)
+            note_versions({name: version_of(name) for name in ("bagit", "model-signing")})
         measures = {name: lambda command=command: seconds(command, path) for name, command in commands.items()}
         found = interleaved(measures, arguments.rounds)
+    hand_over(found)
     rows = [
         (name, spread(values, " s"), f"{total / statistics.median(values) / 1e9:.2f} GB/s",
          f"{total / min(values) / 1e9:.2f} GB/s", spread(ratios(found[REFERENCE], values), "x"))

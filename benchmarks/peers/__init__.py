@@ -1,0 +1,1 @@
+"""Other people's tools that log a Keras training: called as their documentation says, in environments of their own."""

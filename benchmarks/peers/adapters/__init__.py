@@ -1,0 +1,1 @@
+"""One module a peer; see `benchmarks/peers/training.py`."""

@@ -1,0 +1,105 @@
+"""The numbers to beat: for each, which figure of which benchmark is ours, its bound, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OWN = "archiver"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number to beat."""
+
+    what: str
+    measure: str
+    """The name under which a benchmark hands its figures over (`benchmarks.common.figure`)."""
+    bound: float
+    benchmark: str
+    limit: str = ""
+    """The physical limit, or what the bound was made of."""
+    reason: str = ""
+    """What stands in the way, said where the bound is not kept."""
+    at_least: bool = False
+
+    def is_met(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    def best(self, values: dict[str, float]) -> str:
+        """Who has the best of some values."""
+        return (max if self.at_least else min)(values, key=lambda who: values[who])
+
+
+VERIFY_LIMIT = "page cache 13 GB/s; SHA-256 2.2 GB/s a core, BLAKE3 8.5 GB/s a core, of which md5sum has 0.9"
+VERIFY_REASON = (
+    "0.35 s of processor time are Python's start and the checks of records, beside which other processes hash; four "
+    "large files are shared among two processes as wholes"
+)
+CATALOG_REASON = "reading and decoding two records of each run are half of the processor time, SQLite a quarter"
+
+ROWS = (
+    Row("hook of a step, with its trace", "step_hook", 3, "peers", "about 1 us"),
+    Row("hooks of an epoch, without a snapshot", "epoch_hooks", 0.5, "peers"),
+    Row("end of a run beyond saving and hashing, without figures", "end", 100, "peers"),
+    Row(
+        "memory added to the training process", "memory", 25, "peers", "imports alone 22 MB (pynvml 12.5, pydantic 4.8)"
+    ),
+    Row("import after TensorFlow", "import", 0.2, "peers"),
+    Row("`archiver --help`, whole process", "help", 0.1, "startup", "Python 0.01 s, click 0.05 s"),
+    Row("`archiver verify` of a small archive, whole process", "verify_small", 0.4, "startup", "pydantic 0.13 s"),
+    Row(
+        "verify 1.8 GB against `md5sum -c`: BLAKE3", "verify_blake3", 5, "verify", VERIFY_LIMIT, VERIFY_REASON,
+        at_least=True,
+    ),
+    Row(
+        "the same: SHA-256, one core", "verify_sha256_one_core", 1.8, "verify", VERIFY_LIMIT, VERIFY_REASON,
+        at_least=True,
+    ),
+    Row(
+        "the same: SHA-256, all cores", "verify_sha256", 3.3, "verify", VERIFY_LIMIT, VERIFY_REASON,
+        at_least=True,
+    ),
+    Row("faults found", "faults_found", 100, "faults", at_least=True),
+    Row("faults named: the file, and the tensor", "faults_named", 100, "faults", at_least=True),
+    Row("untouched copies reported", "untouched_reported", 0, "faults"),
+    Row("kill -9: resumed bit for bit, with the whole history", "resumed_exactly", 100, "resume", at_least=True),
+    Row("kill -9: telemetry lost, at 1 Hz", "lost_telemetry", 1, "peers", "one sampling period"),
+    Row(
+        "kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "one sampling period",
+        "the trace of the steps is written once an epoch",
+    ),
+    Row("one full sample: process, machine, container", "sample", 60, "sampling", "44 us"),
+    Row("the same with the process tree", "sample_with_tree", 250, "sampling", "184 us"),
+    Row(
+        "sampling at 1 Hz, share of a core", "sampling_share", 0.05, "sampling", "",
+        "a processor that did other things for a second has nothing at hand: a tick takes several times what the same "
+        "functions take one after the other",
+    ),
+    Row("memory peaks of 5 ms caught, at 1 Hz", "peaks_caught", 100, "memory_watch", at_least=True),
+    Row("the same: error", "peak_error", 1, "memory_watch", "0.4 MB"),
+    Row(
+        "guard: past the hard limit, beyond what a step allocates", "guard_overshoot", 200, "memory_watch",
+        "17 MB, polling every 20 ms",
+    ),
+    Row("10,000 runs into the catalogue, cold", "catalog_cold", 500, "catalog", "280 ms", CATALOG_REASON),
+    Row("the same, refreshed", "catalog_refresh", 50, "catalog", "30 ms: a stat of every run"),
+    Row("the same, a query", "catalog_query", 1, "catalog", "0.11 ms: SQLite alone, one column"),
+    Row("feeding from disk, by blocks: more than in memory", "feeding_blocks", 16, "feeding", "TFRecord 16 us"),
+    Row("the same in any order", "feeding_any_order", 45, "feeding", "49 us: `pread` by one thread"),
+    Row("the same: memory added", "feeding_memory", 64, "feeding"),
+    Row(
+        "window cache: smaller than float32", "cache_size", 3.1, "cache", "bitshuffle and LZ4 of the data",
+        at_least=True,
+    ),
+    Row(
+        "the same: written", "cache_written", 1430, "cache", "1,430 MB/s into memory",
+        "every item is flushed to the disk before it counts as done; the row of a plain file is flushed as often",
+        at_least=True,
+    ),
+    Row("the same: windows a second, at random", "cache_read", 29, "cache", "29 k/s", at_least=True),
+    Row(
+        "statistics of an array in one pass, with a digest", "statistics", 2.5, "statistics", "2.6 GB/s",
+        at_least=True,
+    ),
+)  # fmt: skip
