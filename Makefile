@@ -72,8 +72,8 @@ unit: $(BACKENDS) standards browser
 packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
 	$(BIN)/python -m pytest -m packaging -q
 
-stress: $(BACKENDS)         ## the random campaigns in full
-	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q
+stress: $(BACKENDS)         ## the random campaigns in full, those of Hypothesis among them
+	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "stress or hypothesis" -q
 
 schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 	$(BIN)/python -m tests.write_schemas

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
+import psutil
 import pytest
+
+from archiver.machine.cgroups import memory_limit_bytes
+from tests.property.campaigns import campaign
 
 if TYPE_CHECKING:
     from tests.training.scripts import Server
@@ -19,9 +26,36 @@ if TYPE_CHECKING:
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="archiver-tests-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
+ROOM_BYTES = 8 << 30
+"""What the tests' own files need, and as much again."""
+
+
+def keep_files_in_memory(memory: Path = Path("/dev/shm")) -> None:
+    """Some gigabytes are written by the tests, in small files that nobody wants again: where there is room, in memory.
+
+    Where programs may not be run from there, or somebody has named another place, they go where pytest puts them.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK | os.X_OK):
+        return
+    found = os.statvfs(memory)
+    limit = memory_limit_bytes() or psutil.virtual_memory().total
+    room = min(found.f_bavail * found.f_frsize, psutil.virtual_memory().available, limit)
+    if found.f_flag & os.ST_NOEXEC or room < ROOM_BYTES:
+        return
+    folder = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="archiver-tests-", dir=memory)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+keep_files_in_memory()
+
 # How long an example takes says more about the machine than about the code; pytest's own timeout still holds. A
-# machine under load is also slow to draw examples.
-hypothesis.settings.register_profile("archiver", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# machine under load is also slow to draw examples. `make stress` draws as many as Hypothesis would.
+hypothesis.settings.register_profile(
+    "archiver",
+    deadline=None,
+    max_examples=campaign(30, 100),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("archiver")
 
 
@@ -32,3 +66,12 @@ def server() -> Iterator[Server]:
 
     with serving() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[Callable[[str], Server]]:
+    """The same for another backend of Keras, by its name."""
+    from tests.training.scripts import serving
+
+    with contextlib.ExitStack() as servers:
+        yield functools.cache(lambda backend: servers.enter_context(serving(KERAS_BACKEND=backend)))
