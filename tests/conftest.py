@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,23 +29,39 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="archiver-tests-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 ROOM_BYTES = 8 << 30
-"""What the tests' own files need, and as much again."""
+"""More than the tests' own files and their processes need."""
+IN_MEMORY = "archiver-tests-files-"
 
 
 def keep_files_in_memory(memory: Path = Path("/dev/shm")) -> None:
-    """Some gigabytes are written by the tests, in small files that nobody wants again: where there is room, in memory.
+    """The tests write many thousands of small files that nobody wants again: where there is room, into memory.
 
     Where programs may not be run from there, or somebody has named another place, they go where pytest puts them.
     """
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK | os.X_OK):
         return
+    for folder in memory.glob(f"{IN_MEMORY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > 60 and is_mine(folder):
+                shutil.rmtree(folder)  # of tests that were killed
     found = os.statvfs(memory)
     limit = memory_limit_bytes() or psutil.virtual_memory().total
     room = min(found.f_bavail * found.f_frsize, psutil.virtual_memory().available, limit)
     if found.f_flag & os.ST_NOEXEC or room < ROOM_BYTES:
         return
-    folder = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="archiver-tests-", dir=memory)
+    folder = Path(tempfile.mkdtemp(prefix=IN_MEMORY, dir=memory))
+    assert is_mine(folder)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def is_mine(folder: Path) -> bool:
+    """Lock a folder until this process ends; whether nobody else had."""
+    try:
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 keep_files_in_memory()

@@ -326,7 +326,7 @@ def _run(arguments: list[str], folder: Path, variables: Mapping[str, str] = Mapp
     folder.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, *arguments]
     surroundings = environment() | dict(variables)
-    done = subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=LONG_SECONDS)
     return Ended(folder, done.returncode, done.stderr)
 
 
@@ -349,7 +349,7 @@ def warm_up() -> None:
     collect_packages()
     cpu_details_once()
     with tempfile.TemporaryDirectory() as folder:
-        tiny_run(folder, tested=True)
+        tiny_run(Path(folder), tested=True)
     gc.freeze()  # the children need not look through all that was imported
 
 
