@@ -52,7 +52,13 @@ def keep_files_in_memory(memory: Path = Path("/dev/shm")) -> None:
     folder = Path(tempfile.mkdtemp(prefix=IN_MEMORY, dir=memory))
     assert is_mine(folder)
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove_as, os.getpid(), folder)
+
+
+def remove_as(process_id: int, folder: Path) -> None:
+    """Remove a folder at the end of that process, not of one that was forked from it."""
+    if os.getpid() == process_id:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_mine(folder: Path) -> bool:
