@@ -350,7 +350,8 @@ def warm_up() -> None:
     cpu_details_once()
     with tempfile.TemporaryDirectory() as folder:
         tiny_run(Path(folder), tested=True)
-    gc.freeze()  # the children need not look through all that was imported
+    gc.freeze()  # nobody needs to look for garbage among all that was imported
+    gc.enable()
 
 
 def look_once_for_edited_packages() -> None:
@@ -393,6 +394,7 @@ def become(order: Order) -> types.ModuleType:
 
 
 if __name__ == "__main__":
+    gc.disable()
     for module in ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "archiver.training.run_archiver"):
         importlib.import_module(module)
     warm_up()
