@@ -350,7 +350,6 @@ def warm_up() -> None:
     cpu_details_once()
     with tempfile.TemporaryDirectory() as folder:
         tiny_run(Path(folder), tested=True)
-    gc.freeze()  # nobody needs to look for garbage among all that was imported
     gc.enable()
 
 
