@@ -97,8 +97,8 @@ packaging: $(INSTALLED) documentation   ## build the wheel, use it from another 
 oldest: $(OLDEST)/.installed ## verifying, records and the command line with the oldest versions of what they need
 	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q $(OLDEST_TESTS)
 
-stress: $(BACKENDS)         ## the random campaigns in full
-	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m stress -q
+stress: $(BACKENDS)         ## the random campaigns in full, those of Hypothesis among them
+	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "stress or hypothesis" -q
 
 schemas: $(INSTALLED)       ## write schemas/ anew from the record classes
 	$(BIN)/python -m tests.write_schemas

@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,6 @@ import archiver
 from archiver.archive.snapshots import newest_snapshot
 from archiver.errors import ArchiverWarning, ArgumentError, MissingExtraError
 from tests.remote.conftest import Store, folder_bytes, put
-from tests.training.scripts import Server, serving
 from tests.training.small import arrays, model
 
 SEAL = "manifest-blake3.txt"
@@ -82,14 +80,8 @@ def test_a_network_that_is_down_stops_nothing_and_loses_nothing(store, tmp_path)
     assert store.files("digits_models") == folder_bytes(run.path)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
 def body(store: Store, at: str) -> str:
-    """A script that does something in its second epoch; the server's environment knows nothing of the store."""
+    """A script that does something in its second epoch; nothing in its environment tells of the store."""
     options = {
         "endpoint_url": store.environment["AWS_ENDPOINT_URL"],
         "key": "tester",

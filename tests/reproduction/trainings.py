@@ -39,9 +39,16 @@ def train(seed=3, epochs=2, change=0.0, units=8, name="a", tested=True):
 
 # A child that is forked runs one program as if Python had been started with these words.
 _SERVER = """
-import json, os, sys, runpy, traceback
+import gc, json, os, sys, runpy, tempfile, traceback
+from pathlib import Path
+gc.disable()
 import keras, tensorflow, archiver
+from archiver.testing import tiny_run
 archiver.RunArchiver
+with tempfile.TemporaryDirectory() as folder:
+    tiny_run(Path(folder), tested=True)  # what is imported for it, too, is there for all children
+gc.freeze()
+gc.enable()
 for order in json.load(sys.stdin):
     child = os.fork()
     if child:

@@ -39,6 +39,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def write_zeros(path: Path, size_bytes: int) -> None:
+    """A file that takes as long to hash as any other of its size, and no room on the disk."""
+    path.touch()
+    os.truncate(path, size_bytes)
+
+
 def children() -> list[int]:
     return [child.pid for child in psutil.Process().children()]
 
@@ -68,7 +74,7 @@ def test_the_digests_are_those_of_the_bytes(folder: Path) -> None:
 @several_cores
 def test_what_is_taken_is_hashed_by_nobody_else(folder: Path) -> None:
     for number in range(8):
-        (folder / f"huge_{number}").write_bytes(bytes(64 << 20))  # what the other processes are busy with
+        write_zeros(folder / f"huge_{number}", 64 << 20)  # what the other processes are busy with
     ahead = HashingAhead(folder, ("md5",))
     taken = []
     while (path := ahead.take()) is not None:
@@ -91,9 +97,7 @@ def test_a_file_of_another_size_and_one_that_is_gone_are_left_out(folder: Path) 
 @several_cores
 def test_nobody_waits_for_a_file_that_is_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(os.urandom(MINIMAL_BYTES))
-    with (tmp_path / "endless").open("wb") as file:
-        for _ in range(700):
-            file.write(os.urandom(1024) * 1024)
+    write_zeros(tmp_path / "endless", 2 << 30)
     ahead = HashingAhead(tmp_path, ("md5",))
     began = time.monotonic()
     while ahead.take() is not None:
@@ -116,9 +120,7 @@ def test_processes_that_are_killed_leave_it_to_the_caller(folder: Path) -> None:
 
 @several_cores
 def test_they_end_with_the_process_that_needs_them(tmp_path: Path) -> None:
-    with (tmp_path / "large").open("wb") as file:
-        for _ in range(800):
-            file.write(bytes(1 << 20))
+    write_zeros(tmp_path / "large", 2 << 30)
     script = """
 import os, sys
 from pathlib import Path

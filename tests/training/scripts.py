@@ -1,14 +1,15 @@
 """Training scripts in processes of their own, which really die: of an exception, a signal, `os._exit`.
 
-Importing TensorFlow takes seconds, so that is done once: a server process imports it, uses nothing of it, and forks
-for each script. The fork runs the script as its `__main__` and ends as any Python process does, through `atexit`,
-`sys.excepthook` and the interpreter's own end. `run_plain` starts an interpreter of its own, to show that it is no
-different.
+Importing Keras and its backend takes seconds, so that is done once: a server process imports them, uses nothing of
+them, and forks for each script. The fork runs the script as its `__main__` and ends as any Python process does, through
+`atexit`, `sys.excepthook` and the interpreter's own end. `run_plain` starts an interpreter of its own, to show that it
+is no different.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -16,10 +17,11 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,7 +43,7 @@ y = x.sum(axis=1, keepdims=True)
 keras.utils.set_random_seed(3)
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
-archive = archiver.RunArchiver("runs", name="run")
+archive = archiver.RunArchiver("runs", name="run", figures=False)
 
 
 def tell(file, value):
@@ -157,11 +159,13 @@ class Ended:
     exit_code: int
     """As `subprocess` has it: negative for a signal."""
     errors: str
+    streams: str = ""
+    """What the names of the files with its standard output and error end in."""
 
     @property
     def output(self) -> str:
         """What it wrote to standard output."""
-        return (self.folder / "output").read_text()
+        return (self.folder / f"output{self.streams}").read_text()
 
     @property
     def logs(self) -> list[tuple[int, dict[str, float]]]:
@@ -182,10 +186,11 @@ class Ended:
 class Script:
     """A script that is running."""
 
-    def __init__(self, server: Server, folder: Path, process_id: int) -> None:
+    def __init__(self, server: Server, folder: Path, process_id: int, streams: str = "") -> None:
         self.folder = folder
         self.process_id = process_id
         self._server = server
+        self._streams = streams
 
     def wait_for(self, file: str) -> None:
         """Wait until the script has made a file."""
@@ -205,7 +210,7 @@ class Script:
         if not self._server.says_something(seconds):
             self.end()
             pytest.fail(f"the script did not come to an end:\n{self.errors}")
-        return Ended(self.folder, self._server.next_number(), self.errors)
+        return Ended(self.folder, self._server.next_number(), self.errors, self._streams)
 
     def end(self) -> None:
         """End it, and what it has started."""
@@ -216,21 +221,33 @@ class Script:
     @property
     def errors(self) -> str:
         """What it wrote to standard error."""
-        return (self.folder / "errors").read_text()
+        return (self.folder / f"errors{self._streams}").read_text()
+
+
+@dataclass
+class Order:
+    """A program to run: `python words` in the folder, with these variables in its environment too."""
+
+    folder: str
+    words: list[str]
+    variables: dict[str, str] = field(default_factory=dict)
+    streams: str = ""
+    """As in `Ended`."""
 
 
 class Server:
-    """Forks scripts from a process in which TensorFlow is imported already; one at a time."""
+    """Forks scripts from a process in which Keras and its backend are imported already; one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, **variables: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment()
-        )
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment() | variables,
+        )  # fmt: skip
 
     def start(self, folder: Path, body: str) -> Script:
         """Run `PREAMBLE` and `body` as `script.py` in the folder."""
         write_script(folder, body)
-        return self._fork(folder, "script.py")
+        return self._fork(Order(str(folder), ["script.py"]))[0]
 
     def run(self, folder: Path, body: str) -> Ended:
         """Run it to its end."""
@@ -238,13 +255,25 @@ class Server:
 
     def run_file(self, folder: Path, path: Path, *arguments: str) -> Ended:
         """Run a program that lies anywhere, as `python path arguments` in the folder would be, to its end."""
-        return self._fork(folder, str(path), *arguments).wait(LONG_SECONDS)
+        return self._fork(Order(str(folder), [str(path), *arguments]))[0].wait(LONG_SECONDS)
 
-    def _fork(self, folder: Path, *words: str) -> Script:
+    def run_together(self, *orders: Order) -> list[Ended]:
+        """Run several programs at the same time, to their ends."""
+        scripts, ended = self._fork(*orders), []
+        for number, script in enumerate(scripts):
+            try:
+                ended.append(script.wait(LONG_SECONDS))
+            except pytest.fail.Exception:
+                for other in scripts[number + 1 :]:
+                    other.end()
+                raise
+        return ended
+
+    def _fork(self, *orders: Order) -> list[Script]:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([str(folder), *words]).encode() + b"\n")
+        self._process.stdin.write(json.dumps([asdict(order) for order in orders]).encode() + b"\n")
         self._process.stdin.flush()
-        return Script(self, folder, self.next_number())
+        return [Script(self, Path(order.folder), self.next_number(), order.streams) for order in orders]
 
     def says_something(self, seconds: float) -> bool:
         """Whether there is an answer within so many seconds."""
@@ -261,9 +290,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    """A server for the time of some tests."""
-    server = Server()
+def serving(**variables: str) -> Iterator[Server]:
+    """A server for the time of some tests, with these variables in its environment too."""
+    server = Server(**variables)
     try:
         yield server
     finally:
@@ -282,8 +311,10 @@ def environment() -> dict[str, str]:
 
 
 def run_plain(folder: Path, body: str, **variables: str) -> Ended:
-    """Run the script in an interpreter of its own, with these variables in its environment too."""
-    return _run([str(write_script(folder, body))], folder, variables)
+    """Run the script in an interpreter of its own, with these variables in its environment too; figures are drawn."""
+    path = write_script(folder, body)
+    path.write_text(path.read_text().replace(", figures=False", ""))
+    return _run([str(path)], folder, variables)
 
 
 def run_code(folder: Path, code: str) -> Ended:
@@ -295,7 +326,7 @@ def _run(arguments: list[str], folder: Path, variables: Mapping[str, str] = Mapp
     folder.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, *arguments]
     surroundings = environment() | dict(variables)
-    done = subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(line, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=LONG_SECONDS)
     return Ended(folder, done.returncode, done.stderr)
 
 
@@ -306,52 +337,68 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
-def collect_what_stays() -> None:
-    """What archiver finds out once in a process is known before the first fork.
+def warm_up() -> None:
+    """What archiver imports, makes and finds out once in a process, before the first fork.
 
-    Whether packages were edited, too, which is looked for in each training: `run_plain` and programs of other tests do.
+    An archive without a training does that without TensorFlow.
     """
     from archiver.collect.packages import collect_packages
     from archiver.collect.processor import cpu_details_once
-    from archiver.training import collecting
+    from archiver.testing import tiny_run
 
     collect_packages()
     cpu_details_once()
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_run(Path(folder), tested=True)
+    gc.enable()
+
+
+def look_once_for_edited_packages() -> None:
+    """It is done in each training; `run_plain` and programs of other tests do it."""
+    from archiver.training import collecting
+
     edited = collecting.find_changed_files()
     collecting.find_changed_files = lambda: edited
 
 
-def serve() -> list[str] | None:
-    """Fork for every line that is read; returns its words in each fork, and None at the end."""
+def serve() -> Order | None:
+    """Fork for every program that is ordered; returns the order in each fork, and None at the end."""
     for line in sys.stdin:
-        process_id = os.fork()
-        if process_id == 0:
-            return list(json.loads(line))
-        print(process_id, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), flush=True)
+        children = []
+        for order in json.loads(line):
+            children.append(os.fork())
+            if children[-1] == 0:
+                return Order(**order)
+            print(children[-1], flush=True)
+        for child in children:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
     return None
 
 
-def become(folder: str, script: str, *arguments: str) -> types.ModuleType:
-    """Take on what a process that was started for the script would have."""
+def become(order: Order) -> types.ModuleType:
+    """Take on what a process that was started for the program would have."""
     os.setsid()
-    os.chdir(folder)
-    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, "output", os.O_WRONLY), (2, "errors", os.O_WRONLY)):
-        os.dup2(os.open(path, flags | os.O_CREAT, 0o666), number)
+    os.chdir(order.folder)
+    os.environ.update(order.variables)
+    files = (os.devnull, f"output{order.streams}", f"errors{order.streams}")
+    for number, path in enumerate(files):
+        os.dup2(os.open(path, (os.O_WRONLY if number else os.O_RDONLY) | os.O_CREAT, 0o666), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [script, *arguments]
+    sys.argv = order.words
     main = types.ModuleType("__main__")
-    main.__file__ = os.path.abspath(script)
+    main.__file__ = os.path.abspath(order.words[0])
     sys.path[0] = os.path.dirname(main.__file__)
     sys.modules["__main__"] = main
     return main
 
 
 if __name__ == "__main__":
-    for module in ("keras", "tensorflow", "archiver.training.run_archiver"):
+    gc.disable()
+    for module in ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "archiver.training.run_archiver"):
         importlib.import_module(module)
-    collect_what_stays()
-    words = serve()
-    if words is not None:
-        main = become(*words)
-        exec(compile(Path(main.__file__ or "").read_text(), words[1], "exec"), vars(main))
+    warm_up()
+    look_once_for_edited_packages()
+    order = serve()
+    if order is not None:
+        main = become(order)
+        exec(compile(Path(main.__file__ or "").read_text(), order.words[0], "exec"), vars(main))

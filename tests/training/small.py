@@ -12,8 +12,12 @@ def arrays(count: int = 48, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def model(name: str = "small") -> keras.Model:
-    """Dropout included, so that random numbers are drawn in training."""
+def model(name: str = "small", *, is_built: bool = True) -> keras.Model:
+    """Dropout included, so that random numbers are drawn in training.
+
+    Where metrics and optimizer have no variables before `fit`, TensorFlow traces the first step twice, which takes
+    longer than all the rest of most trainings here: so they have them, unless that is what is tested.
+    """
     made = keras.Sequential(
         [
             keras.layers.Input((4,)),
@@ -24,4 +28,7 @@ def model(name: str = "small") -> keras.Model:
         name=name,
     )
     made.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    if is_built:
+        x, y = arrays(1)
+        made._symbolic_build(data_batch=(x, y))
     return made

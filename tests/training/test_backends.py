@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.training.scripts import Server
 
 SCRIPT = '''\
 """Archive a dense and a recurrent model on the backend that the environment names."""
@@ -57,20 +55,11 @@ print("WHOLE")
 
 @pytest.mark.backend
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_backend(backend: str, tmp_path: Path) -> None:
+def test_backend(backend: str, server_of: Callable[[str], Server], tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     script = tmp_path / "train.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    search_path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "runs")],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": search_path},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "WHOLE"
+    done = server_of(backend).run_file(tmp_path, script, str(tmp_path / "runs"))
+    assert done.exit_code == 0, done.errors
+    assert done.output.splitlines()[-1] == "WHOLE"

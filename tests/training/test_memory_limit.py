@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,10 +90,17 @@ def limit(request: pytest.FixtureRequest) -> Iterator[MemoryLimit]:
         yield found
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not in memory, where the tests' files may be: a control group counts those."""
+    with tempfile.TemporaryDirectory(prefix="archiver-tests-") as path:
+        yield Path(path)
+
+
 def test_without_archiver_the_program_comes_to_a_bad_end(
-    limit: MemoryLimit, server: scripts.Server, tmp_path: Path
+    limit: MemoryLimit, server: scripts.Server, folder: Path
 ) -> None:
-    ended = server.run(tmp_path, program("fast", 8, limit, archived=False))
+    ended = server.run(folder, program("fast", 8, limit, archived=False))
     if limit.kills:
         assert ended.exit_code == -signal.SIGKILL
     else:  # who gets no memory may be numpy, which raises, or TensorFlow, which aborts
@@ -102,13 +110,13 @@ def test_without_archiver_the_program_comes_to_a_bad_end(
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", range(TRIALS))
 def test_with_archiver_it_ends_in_time_and_is_archived(
-    seed: int, limit: MemoryLimit, server: scripts.Server, tmp_path: Path
+    seed: int, limit: MemoryLimit, server: scripts.Server, folder: Path
 ) -> None:
     leak = list(LEAKS)[(seed + (not limit.kills)) % len(LEAKS)]
     size = random.Random(seed).randint(4, 16)
-    ended = server.run(tmp_path, program(leak, size, limit, archived=True))
+    ended = server.run(folder, program(leak, size, limit, archived=True))
     assert ended.exit_code == 0, (leak, size, ended.errors)
-    run = Run.open(tmp_path / "runs" / "run_models")
+    run = Run.open(folder / "runs" / "run_models")
     assert (run.status.status, run.status.stop_reason, run.status.sealed) == ("complete", "memory_limit", True)
     assert archiver.verify(run.path, deep=True).findings == ()
     guard = run.read(layout.TELEMETRY).phases[0].guard

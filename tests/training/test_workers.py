@@ -2,11 +2,8 @@
 
 import contextlib
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -23,6 +20,7 @@ from archiver.report.worker_table import workers_report
 from archiver.sealing import changing
 from archiver.storage.journal import Journal
 from archiver.testing import tiny_run
+from tests.training.scripts import Ended, Order, Server
 
 ROOT = Path(archiver.__file__).parents[1]
 _PAGE = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
@@ -48,30 +46,18 @@ def free_port() -> int:
             return int(number)
 
 
-def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | more
-
-
-def train(backend: str, folder: Path, after: str = "", **more: str) -> list[subprocess.CompletedProcess[str]]:
+def train(server: Server, backend: str, folder: Path, after: str = "", **more: str) -> list[Ended]:
     """Two processes of the page's program, and what comes `after` it, to their end."""
     port = free_port()
     program = PROGRAMS[backend].replace("12345", str(port)).replace("12346", str(port + 1))
     program = program.replace("RunArchiver(", "RunArchiver(figures=False, sampling_hertz=5, root=")
     (folder / "train.py").write_text(f"{program}\n{after}")
-    torch = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "train.py", str(index)],
-            cwd=folder, env=environment(**more, **torch, RANK=str(index)),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    orders = [
+        Order(str(folder), ["train.py", str(index)], more | shared | {"RANK": str(index)}, streams=f"-{index}")
         for index in range(2)
-    ]  # fmt: skip
-    done = []
-    for process in started:
-        output, errors = process.communicate(timeout=500)
-        done.append(subprocess.CompletedProcess(process.args, process.returncode, output, errors))
-    return done
+    ]
+    return server.run_together(*orders)
 
 
 def check_agreeing(run: Run, backend: str, epochs: int) -> None:
@@ -134,11 +120,11 @@ assert not os.path.exists("others")
 """
 
 
-def test_torch_processes(tmp_path):
+def test_torch_processes(server_of, tmp_path):
     """In step, out of step, and where one of them dies."""
-    chief, worker = train("torch", tmp_path, MORE_ON_TORCH)
-    assert "refused: Received resume=True" in chief.stdout, chief.stderr[-3000:]
-    assert (worker.returncode, chief.returncode != 0) == (9, True), chief.stderr[-3000:]
+    chief, worker = train(server_of("torch"), "torch", tmp_path, MORE_ON_TORCH)
+    assert "refused: Received resume=True" in chief.output, chief.errors[-3000:]
+    assert (worker.exit_code, chief.exit_code != 0) == (9, True), chief.errors[-3000:]
     runs = tmp_path / "runs"
     assert sorted(path.name for path in runs.iterdir()) == ["differ_models", "lost_models", "torch_models"]
     check_agreeing(Run.open(runs / "torch_models"), "torch", epochs=3)
@@ -153,10 +139,11 @@ def test_torch_processes(tmp_path):
     assert [part.outcome for part in lost.read(layout.WORKERS).workers] == ["failed", "lost"]
 
 
-def test_jax_processes_with_two_devices_each(tmp_path):
-    done = train("jax", tmp_path, MORE_ON_JAX, XLA_FLAGS="--xla_force_host_platform_device_count=2")
-    assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
-    assert all("refused: Received test_data in process" in each.stdout for each in done)
+def test_jax_processes_with_two_devices_each(server_of, tmp_path):
+    two_devices = "--xla_force_host_platform_device_count=2"
+    done = train(server_of("jax"), "jax", tmp_path, MORE_ON_JAX, XLA_FLAGS=two_devices)
+    assert [each.exit_code for each in done] == [0, 0], done[0].errors[-3000:] + done[1].errors[-3000:]
+    assert all("refused: Received test_data in process" in each.output for each in done)
     run = Run.open(tmp_path / "runs" / "jax_models")
     check_agreeing(run, "jax", epochs=2)
     distribution = run.read(layout.TRAIN_CONFIG).phases[0].distribution
@@ -165,22 +152,21 @@ def test_jax_processes_with_two_devices_each(tmp_path):
     assert [len(part.devices) for part in run.read(layout.WORKERS).workers] == [2, 2]
 
 
-def test_tensorflow_processes_with_a_loop_of_their_own(tmp_path):
+def test_tensorflow_processes_with_a_loop_of_their_own(server, tmp_path):
     """Keras' `fit` cannot do it: `archiver.fit` says so, and `fit` itself fails before any callback is called."""
-    done = train("tensorflow", tmp_path, MORE_ON_TENSORFLOW)
-    assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:] + done[1].stderr[-3000:]
+    done = train(server, "tensorflow", tmp_path, MORE_ON_TENSORFLOW)
+    assert [each.exit_code for each in done] == [0, 0], done[0].errors[-3000:] + done[1].errors[-3000:]
     for each in done:
-        refusals = [line for line in each.stdout.splitlines() if line.startswith("refused: ")]
+        refusals = [line for line in each.output.splitlines() if line.startswith("refused: ")]
         assert "RunStateError: Keras' fit cannot train under MultiWorkerMirroredStrategy" in refusals[0]
         assert "ValueError: Attempt to convert a value (PerReplica" in refusals[1]
     check_agreeing(Run.open(tmp_path / "runs" / "tensorflow_models"), "tensorflow", epochs=2)
 
 
-def test_one_process_with_several_devices(tmp_path):
+def test_one_process_with_several_devices(server_of, tmp_path):
     (tmp_path / "train.py").write_text(PROGRAMS["devices"])
-    command = [sys.executable, "train.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "4"), done.stderr[-3000:]
+    done = server_of("jax").run_file(tmp_path, Path("train.py"))
+    assert (done.exit_code, done.output.strip()) == (0, "4"), done.errors[-3000:]
     run = Run.open(tmp_path / "runs" / "devices_models")
     assert archiver.verify(run.path, deep=True).findings == ()
     assert not run.has(layout.WORKERS)
