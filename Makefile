@@ -70,7 +70,7 @@ unit: $(BACKENDS) standards browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
 packaging: $(INSTALLED)     ## build the wheel, use it from another directory without TensorFlow
-	$(BIN)/python -m pytest -m packaging -q
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -m packaging -q   # whole environments: not in memory
 
 stress: $(BACKENDS)         ## the random campaigns in full, those of Hypothesis among them
 	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "stress or hypothesis" -q
