@@ -92,7 +92,7 @@ unit: $(BACKENDS) standards browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not packaging" -q
 
 packaging: $(INSTALLED) documentation   ## build the wheel, use it from another directory without TensorFlow
-	$(BIN)/python -m pytest -m packaging -q
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -m packaging -q   # whole environments: not in memory
 
 oldest: $(OLDEST)/.installed ## verifying, records and the command line with the oldest versions of what they need
 	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q $(OLDEST_TESTS)

@@ -142,7 +142,7 @@ def test_what_keras_resolves_late_is_said_to_be_late(tmp_path):
     x, y = small.arrays()
     archive = archiver.RunArchiver(tmp_path, name="a")
     with pytest.raises(RuntimeError, match="ends here"):
-        small.model().fit(x, y, verbose=0, callbacks=[StopEarly(), archive])
+        small.model(is_built=False).fit(x, y, verbose=0, callbacks=[StopEarly(), archive])
     phase = phase_of(archive)
     assert "in the first step" in phase.losses.unavailable
     assert "in the first step" in phase.resolved_metrics.unavailable
