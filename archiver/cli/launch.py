@@ -129,8 +129,9 @@ def _start(server: Server, name: str, order: dict[str, Any], runs: Path) -> None
     try:
         os.mkfifo(pipe, 0o600)
         pane = _new_session(server, name, [*_archiver("archiver.cli.launched"), pipe])
-        _hand_over(pipe, json.dumps(order).encode())
+        # First: a pane that becomes smaller when its command has ended shows nothing of it any more.
         _add_watch(server, pane, runs)
+        _hand_over(pipe, json.dumps(order).encode())
     except BaseException:
         with suppress(Exception):
             server.cmd("kill-session", "-t", f"={name}")

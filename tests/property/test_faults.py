@@ -191,7 +191,9 @@ def test_an_untouched_archive_has_no_finding(
     @given(which=st.integers(0, 5), algorithm=st.sampled_from(ALGORITHMS), deep=st.booleans(), inside=st.booleans())
     def try_it(which: int, algorithm: HashChoice, deep: bool, inside: bool) -> None:
         source = untouched[which]
-        with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patch:
+        # Beside the source, since hard links do not lead to another file system.
+        beside = source.path.parents[1]
+        with tempfile.TemporaryDirectory(dir=beside) as folder, monkeypatch.context() as patch:
             (Path(folder) / "moved away").mkdir()
             path = copy(source.path, Path(folder))
             patch.chdir(path if inside else path.parent)
