@@ -54,7 +54,7 @@ class Benchmark:
 SOME_SCENARIOS = "generator array_batches mixed_precision augmentation lstm two_phases callbacks"
 """Of 19: all of them take twice as long (`python -m benchmarks.resume`)."""
 BENCHMARKS = {
-    "peers": Benchmark("--rounds 3", "--rounds 1 --epochs 4 --steps 50 --kills 1"),
+    "peers": Benchmark("--rounds 2", "--rounds 1 --epochs 4 --steps 50 --kills 1"),
     "overhead": Benchmark("", "", {"ROUNDS": "5"}, {"ROUNDS": "1"}),
     "startup": Benchmark("", "", {"ROUNDS": "5"}, {"ROUNDS": "1"}),
     "verify": Benchmark("--rounds 3", "--megabytes 50 --rounds 1"),
