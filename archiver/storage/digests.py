@@ -53,7 +53,9 @@ def file_digests(
         maximal_bytes: no block is read beyond them: a file that grows while it is read would never end.
     """
     hashers = {algorithm: hasher(algorithm) for algorithm in algorithms}
-    buffer = memoryview(bytearray(BLOCK_BYTES))
+    # A small file needs no large buffer: zeroing one takes longer than hashing a page.
+    size = BLOCK_BYTES if maximal_bytes is None else min(BLOCK_BYTES, maximal_bytes + 1)
+    buffer = memoryview(bytearray(size))
     left = maximal_bytes
     while (left is None or left >= 0) and (count := file.readinto(buffer)):  # type: ignore[attr-defined]
         left = None if left is None else left - count
@@ -66,7 +68,7 @@ def file_digests(
 
 def bytes_digests(data: bytes, algorithms: Iterable[str]) -> dict[str, str]:
     """Lowercase hex digests of `data`, by algorithm."""
-    return file_digests(io.BytesIO(data), algorithms)
+    return file_digests(io.BytesIO(data), algorithms, maximal_bytes=len(data))
 
 
 def sha256_of(data: bytes) -> str:
