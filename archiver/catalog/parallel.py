@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import marshal
 import os
 import threading
@@ -127,6 +128,7 @@ class _Reader:
         if self._process == 0:
             # Nothing of the parent's is closed or flushed but the pipes, which the parent's end must be alone to hold.
             with contextlib.suppress(BaseException):
+                gc.disable()  # nothing that is read refers to itself
                 for pipe in (self._requests, self._replies, *(end for each in others for end in each.ends())):
                     os.close(pipe.fileno())
                 while batch := marshal.load(requests):  # noqa: S302 - of a process of our own

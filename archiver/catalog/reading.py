@@ -158,11 +158,12 @@ def read_row(folder: Path | str) -> Cells:
 def _plain_all(values: list[Any]) -> list[Value]:
     """As `plain` makes them; of nearly all runs nothing is to be changed, which is seen at once."""
     texts = [value for value in values if value.__class__ is str]
+    numbers = [value for value in values if value.__class__ in _NUMBERS]
     if (
         "".join(texts).isascii()
         and max(map(len, texts)) <= MAXIMAL_TEXT
         and _READY.issuperset(map(type, values))
-        and all(abs(value) <= _LARGEST for value in values if value.__class__ in _NUMBERS)
+        and max(map(abs, numbers), default=0) <= _LARGEST
     ):
         return values
     return [value if value is None else plain(value) for value in values]
