@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +27,8 @@ MAXIMAL_GROUP = 32
 """Items that are sent together: sending takes longer than many an item does."""
 GROUPS_PER_PROCESS = 8
 """At least, so that they end at about the same time, and progress is seen."""
+GROUP_SECONDS = 1.0
+"""What is left of a group then is sent again: who notes results shall not lose many of those that take long."""
 
 Group = list[tuple[int, Item]]
 """Items that are sent together, each with its place among all."""
@@ -128,7 +131,12 @@ def _parallel(
 
 
 def _attempt_all(function: Callable[[Item], Result], group: Group[Item]) -> list[tuple[int, Outcome[Item, Result]]]:
-    return [(place, _attempt(function, item)) for place, item in group]
+    outcomes, began = [], time.monotonic()
+    for place, item in group:
+        outcomes.append((place, _attempt(function, item)))
+        if time.monotonic() - began > GROUP_SECONDS:
+            break
+    return outcomes
 
 
 def _one_by_one(

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from archiver import jobs
 from archiver.errors import ArgumentError, RunStateError, StorageError
 from archiver.jobs import Outcome, run_jobs
 from tests.clusters import dask_cluster
@@ -79,6 +81,18 @@ def test_many_items_are_sent_together_and_come_back_alone(cluster: str) -> None:
     for options in ({"jobs": 2}, {"cluster": cluster}):
         found = by_item(run_jobs(abs, range(-1000, 0), **options))
         assert {item: each.result for item, each in found.items()} == {number: -number for number in range(-1000, 0)}
+
+
+def test_what_is_left_of_a_group_that_takes_long_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "GROUP_SECONDS", -1)
+    assert jobs._attempt_all(square, [(0, 1), (1, 2)]) == [(0, Outcome(1, 1))]
+
+    def here(function, groups, options):
+        return chain.from_iterable(jobs._attempt_all(function, group) for group in groups)
+
+    monkeypatch.setattr(jobs, "_parallel", here)
+    found = by_item(run_jobs(square_or_die, range(10, 110), jobs=2))
+    assert {item: each.result for item, each in found.items()} == {number: number * number for number in range(10, 110)}
 
 
 def test_nothing_to_do() -> None:
