@@ -50,12 +50,12 @@ class _Hashing:
     def hash_beside(self, ahead: HashingAhead) -> None:
         """Hash what other processes have not begun, and take over what they find out."""
         handed_over = ahead.paths
+        self.hash_all(self._wanted.keys() - handed_over)
+        if handed_over:
+            self._make_record_classes()  # the next step needs them, and this one would only wait
         while (path := ahead.take()) is not None:
             if path in self._wanted:
                 self._hash_one(path)
-        self.hash_all(self._wanted.keys() - handed_over)
-        if handed_over:
-            _make_record_classes()  # the next step needs them, and this one would only wait
         for path, digests in ahead.digests(self._wanted, self._inspection.sizes):
             if digests.keys() >= set(self._wanted[path]):
                 self.results[path] = digests
@@ -69,6 +69,11 @@ class _Hashing:
         threads = max(threads, self._inspection.unfetched.threads)
         in_threads(self._hash_one, sorted(paths, key=lambda path: (-sizes[path], path)), threads)
 
+    def _make_record_classes(self) -> None:
+        for entry in layout.RECORD_FILES:
+            if entry.path(self._inspection.run.name) in self._inspection.sizes:
+                entry.record.model_rebuild()
+
     def _hash_one(self, path: str) -> None:
         try:
             self.results[path] = _read_digests(self._inspection, path, self._wanted[path], self._on_bytes)
@@ -76,11 +81,6 @@ class _Hashing:
             raise  # nothing is known of the file then
         except (OSError, ArchiverError) as error:
             self.results[path] = error
-
-
-def _make_record_classes() -> None:
-    for entry in layout.RECORD_FILES:
-        entry.record.model_rebuild()
 
 
 def _read_digests(

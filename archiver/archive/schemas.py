@@ -36,10 +36,14 @@ RELEASED = "released.json"
 @cache
 def known_schemas(kind: str) -> frozenset[str]:
     """SHA-256 of the schemas of a kind that archives may hold: this version's own, and those of earlier releases."""
-    folder = resource_folder("schemas")
-    own = (folder / f"v{FORMAT_VERSION}" / layout.schema_file(kind)).read_bytes()
-    released = json.loads((folder / RELEASED).read_bytes())
-    return frozenset({sha256_of(own), *released.get(kind, {})})
+    own = (resource_folder("schemas") / f"v{FORMAT_VERSION}" / layout.schema_file(kind)).read_bytes()
+    return frozenset({sha256_of(own), *_released().get(kind, {})})
+
+
+@cache
+def _released() -> dict[str, dict[str, str]]:
+    released: dict[str, dict[str, str]] = json.loads((resource_folder("schemas") / RELEASED).read_bytes())
+    return released
 
 
 def json_schema(kind: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
 from typing import Any, BinaryIO
 
 from archiver import layout
@@ -35,12 +34,16 @@ OWN_SCRIPTS = frozenset(
 """SHA-256 of the scripts that reports of archiver have had, `templates/report.js` without the white space around it.
 Old ones stay, since archives do."""
 
+_JAVASCRIPT = rb"[\x00-\x20]*".join(re.escape(bytes([letter])) for letter in b"javascript:")
+_ENTITY = rb"&#(?!(?:3[489]|42|6[02]|9[1-6]);)|&(?:colon|tab|newline)\b"
+"""One that may hide a word: no quotation mark, and nothing that has a meaning in Markdown."""
 _ACTIVE = re.compile(
-    rb"<script|<i?frame|<object|<embed|<base|<form|javascript:|http-equiv|\bon[a-z]+\s*=", re.IGNORECASE
+    rb"<script|<i?frame|<object|<embed|<base|<form|\bon[a-z]+\s*=|%b|%b"
+    rb'|http-equiv(?!="Content-Security-Policy")' % (_JAVASCRIPT, _ENTITY),  # our own pages have that one
+    re.IGNORECASE,
 )
 """What makes a page worth a closer look: taking it apart takes time."""
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-_ACTIVE_TAGS = frozenset({"iframe", "frame", "object", "embed", "base", "form"})
 _FORMULA = re.compile(rb"(?:^|[,\r\n])[\"']?([=@\t]|[+-](?![\d.infa]))")
 
 
@@ -117,47 +120,15 @@ def script_in(file: BinaryIO) -> str | None:
         return f"whether it holds a script was not looked at: it has more than {MAXIMAL_PAGE_BYTES} bytes"
     if not _ACTIVE.search(_SCRIPT.sub(_without_own, data)):
         return None
-    finder = _Finder()
-    finder.feed(data.decode("utf-8", "replace"))
-    finder.close()
-    return f"a browser runs what it holds: {finder.found}" if finder.found else None
+    from archiver.archive.page_elements import find_active  # which few pages need
+
+    found = find_active(data.decode("utf-8", "replace"), _is_own)
+    return f"a browser runs what it holds: {found}" if found else None
 
 
 def _without_own(script: re.Match[bytes]) -> bytes:
-    return b" " if sha256_of(script[1].strip()) in OWN_SCRIPTS else script[0]
+    return b" " if _is_own(script[1]) else script[0]
 
 
-class _Finder(HTMLParser):
-    """Finds the first thing that a browser runs, or that leads it elsewhere by itself; not the script of our pages."""
-
-    found: str | None = None
-    _script = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """One element."""
-        self._script = tag == "script"
-        if self._script and attrs:
-            self.found = self.found or "<script> with a source"
-        self.found = self.found or _active(tag, attrs)
-
-    def handle_data(self, data: str) -> None:
-        """What stands in an element."""
-        if self._script and sha256_of(data.strip().encode()) not in OWN_SCRIPTS:
-            self.found = self.found or "<script> that is not the one of our reports"
-
-    def handle_endtag(self, tag: str) -> None:
-        """The end of an element."""
-        self._script = self._script and tag != "script"
-
-
-def _active(tag: str, attributes: list[tuple[str, str | None]]) -> str | None:
-    if tag in _ACTIVE_TAGS:
-        return f"<{tag}>"
-    for name, value in attributes:
-        if name.startswith("on"):
-            return f"<{tag} {name[:40]}>"
-        if "javascript:" in re.sub(r"[\s\x00-\x1f]", "", value or "").lower():
-            return f"<{tag} {name[:40]}='javascript:...'>"
-        if tag == "meta" and name == "http-equiv" and (value or "").strip().lower() == "refresh":
-            return "<meta http-equiv='refresh'>"
-    return None
+def _is_own(script: bytes) -> bool:
+    return sha256_of(script.strip()) in OWN_SCRIPTS

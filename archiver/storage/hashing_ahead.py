@@ -18,14 +18,18 @@ from pathlib import Path
 from archiver.cores import usable_cores
 from archiver.errors import ArchiverError
 from archiver.storage.beneath import Entry, opened_folder, walk
-from archiver.storage.digests import file_digests
+from archiver.storage.digests import file_digests, mapped_digests
 from archiver.storage.reading import open_below, require_stored
 
 MINIMAL_BYTES = 8 << 20
 """Smaller files are left to those who ask: handing one over takes longer than they do."""
 MAXIMAL_FILES = 4096
 """More do not fit the pipe from which they are taken."""
-MAXIMAL_PROCESSES = 8
+MAXIMAL_PROCESSES = 32
+PROCESSES_PER_CORE = 4
+"""More than one, so that the cores end together, though a file is hashed by one process: they share the cores."""
+NICENESS = 5
+"""By how much importing goes before hashing: what has to be done after it is not done by several."""
 IMPORTING_SECONDS = 0.35
 BYTES_PER_SECOND = {"blake3": 6e9, "sha256": 2e9, "md5": 0.6e9}
 """By one core, roughly: it decides only whether a core is left to importing."""
@@ -50,14 +54,14 @@ class HashingAhead:
         self._files: list[Entry] = []
         self._processes: list[int] = []
         self._mine: set[str] = set()
-        cores = min(usable_cores(), MAXIMAL_PROCESSES)
+        cores = usable_cores()
         # Forking is what makes it quick; it is left alone where that is not sure to end well.
         if cores == 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
             return
         with contextlib.suppress(OSError, ArchiverError):
             self._files = _large_files(root)
         if self._files:
-            self._start(min(self._process_count(cores), len(self._files)))
+            self._start(min(self._process_count(cores), len(self._files), MAXIMAL_PROCESSES))
 
     @property
     def paths(self) -> frozenset[str]:
@@ -117,7 +121,7 @@ class HashingAhead:
         """One core is left to importing, if the others are done with everything meanwhile."""
         seconds_per_byte = sum(1 / BYTES_PER_SECOND[algorithm] for algorithm in self._algorithms)
         seconds = sum(file.size_bytes for file in self._files) * seconds_per_byte
-        return cores - 1 if seconds <= IMPORTING_SECONDS * (cores - 1) else cores
+        return cores - 1 if seconds <= IMPORTING_SECONDS * (cores - 1) else PROCESSES_PER_CORE * cores
 
     def _start(self, count: int) -> None:
         self._queue, queue = os.pipe()
@@ -147,6 +151,8 @@ class HashingAhead:
             if os.getppid() != parent:
                 os._exit(1)
 
+        os.nice(NICENESS)
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)  # a mapped file that becomes shorter: ended without a word
         while (place := self._next()) is not None:
             found: Digests = {}
             with contextlib.suppress(OSError, ArchiverError):
@@ -156,6 +162,9 @@ class HashingAhead:
     def _hash(self, file: Entry, on_bytes: Callable[[int], None]) -> Digests:
         with open_below(self._root, file.path) as opened:
             require_stored(opened, file.path)
+            is_as_before = os.fstat(opened.fileno()).st_size == file.size_bytes
+            if is_as_before and "blake3" not in self._algorithms:  # which is quicker than pages are mapped
+                return mapped_digests(opened, self._algorithms, on_bytes)
             return file_digests(opened, self._algorithms, on_bytes, file.size_bytes)
 
 

@@ -18,7 +18,7 @@ from archiver.archive.verifying import verify
 from archiver.cores import usable_cores
 from archiver.sealing import changing
 from archiver.storage.digests import bytes_digests
-from archiver.storage.hashing_ahead import MINIMAL_BYTES, HashingAhead
+from archiver.storage.hashing_ahead import MINIMAL_BYTES, PROCESSES_PER_CORE, HashingAhead
 from archiver.testing import tiny_run
 
 NAMES = ("large_0", "large_1", "large_2")
@@ -72,8 +72,27 @@ def test_the_digests_are_those_of_the_bytes(folder: Path) -> None:
 
 
 @several_cores
+@pytest.mark.parametrize("algorithm", ["blake3", "sha256", "md5"])
+def test_each_algorithm_by_itself(folder: Path, algorithm: str) -> None:
+    ahead = HashingAhead(folder, (algorithm,))
+    assert hashed(ahead, folder) == {name: bytes_digests((folder / name).read_bytes(), (algorithm,)) for name in NAMES}
+
+
+@several_cores
+def test_a_file_that_becomes_shorter_is_left_to_the_caller(tmp_path: Path) -> None:
+    """It is mapped, and what is no longer there ends the process that reads it."""
+    write_zeros(tmp_path / "large", 1 << 30)
+    ahead = HashingAhead(tmp_path, ("sha256",))
+    process = psutil.Process(ahead._processes[0])
+    while not any(each.path.endswith("/large") for each in process.memory_maps()):
+        time.sleep(0.001)
+    os.truncate(tmp_path / "large", 1)
+    assert dict(ahead.digests({"large"}, {"large": 1 << 30})) == {}
+
+
+@several_cores
 def test_what_is_taken_is_hashed_by_nobody_else(folder: Path) -> None:
-    for number in range(8):
+    for number in range(PROCESSES_PER_CORE * usable_cores()):
         write_zeros(folder / f"huge_{number}", 64 << 20)  # what the other processes are busy with
     ahead = HashingAhead(folder, ("md5",))
     taken = []
