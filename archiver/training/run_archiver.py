@@ -328,7 +328,8 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
         except (TypeError, ValueError):
             self._record_step = self._record_without_loss
             self._record_without_loss(batch, None)
-        self._act()
+        if self._safeguards is not None and self._safeguards.act is not None:
+            self._act()
 
     def _act(self) -> None:
         """Between two batches, do what safeguards want: hardly ever anything."""
