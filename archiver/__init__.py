@@ -33,6 +33,7 @@ Names that need Keras are looked up when they are first used: importing archiver
 
 from __future__ import annotations
 
+import gc
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'archiver' has no attribute {name!r}")
     try:
-        module = importlib.import_module(_HOMES.get(name, f"archiver.{name}"))
+        module = _imported(_HOMES.get(name, f"archiver.{name}"))
     except ModuleNotFoundError as error:
         if error.name not in ("keras", "tensorflow", "jax", "torch"):
             raise
@@ -111,6 +112,17 @@ def __getattr__(name: str) -> Any:
             f"archiver.{name} needs {error.name}, which is not installed: {_KERAS_EXTRA}"
         ) from error
     return module if name in _MODULES else getattr(module, name)
+
+
+def _imported(module: str) -> Any:
+    """Without looking for cycles among the objects of TensorFlow, which takes as long as the rest of it."""
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        if is_enabled:
+            gc.enable()
 
 
 def __dir__() -> list[str]:
