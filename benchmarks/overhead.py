@@ -223,8 +223,10 @@ peak = []
 watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: peak.append(process.memory_info().rss))
 with tempfile.TemporaryDirectory() as folder:
     callbacks = [watch]
-    if sys.argv[1] == "archiver":
+    if sys.argv[1] != "nothing":
         import archiver
+        archiver.RunArchiver
+    if sys.argv[1] == "archiver":
         callbacks.append(archiver.RunArchiver(folder, name="a", monitor=None))
     model.fit(x, y, epochs=5, verbose=0, callbacks=callbacks)
 print((max(peak) - before) / 2**20)
@@ -262,14 +264,16 @@ def main() -> None:
     layers = [keras.layers.Input((1000,)), keras.layers.Dense(8000), keras.layers.Dense(8000), keras.layers.Dense(10)]
     large = keras.Sequential(layers)
     large.compile("sgd", loss="mse")
-    for model in (make_model(), large):
+    for what, model in (("the first `fit`", make_model()), ("the second", make_model()), ("the third", large)):
         rows = [(name, f"{value:.0f} ms") for name, value in ends_milliseconds(model, 64)]
-        print_table(f"Begin and end, {model.count_params():,} parameters", ("part", "time"), rows)
+        title = f"Begin and end of {what} of a process, {model.count_params():,} parameters"
+        print_table(title, ("part", "time"), rows)
     demo = load(0)["train"]
     print_steps(demo_model(), *demo)
     print_steps(large, *noise(large, 128))
 
-    found = interleaved({name: lambda name=name: memory_mib(name) for name in ("nothing", "archiver")}, 3)
+    names = ("nothing", "imported", "archiver")
+    found = interleaved({name: lambda name=name: memory_mib(name) for name in names}, 3)
     rows = [(name, spread(values, " MiB")) for name, values in found.items()]
     print_table("Memory a training process gains with the callback (target 25 MiB)", ("callback", "resident"), rows)
 

@@ -34,21 +34,39 @@ class Row:
 VERIFY_LIMIT = "page cache 13 GB/s; SHA-256 2.2 GB/s a core, BLAKE3 8.5 GB/s a core, of which md5sum has 0.9"
 VERIFY_REASON = (
     "the row of hashlib alone is what this machine allows; what is beyond it is `archiver verify` of a small archive "
-    "(Python's start, the records and their agreement); on two cores four large files are shared as wholes"
+    "(Python's start, the records and their agreement), which takes longer on some machines than on others"
 )
+HOOK_REASON = (
+    "between two steps the processor's caches are full of TensorFlow's: the same hook, called in a loop, takes a tenth "
+    "(`benchmarks.overhead`)"
+)
+EPOCH_REASON = (
+    "about a fifth each: to ask for the learning rate, an operation of TensorFlow; to sum up the steps; to check and "
+    "write a line of the journal; to write the trace of 100 steps"
+)
+END_REASON = (
+    "most of it is done once in a process: templates, the colours of code and the classes of records are made; the end "
+    "of a second `fit` keeps the bound (`benchmarks.overhead`)"
+)
+MEMORY_REASON = (
+    "the imports are 17 MiB; as much is left in Python's arenas, which it does not give back, once packages, sources "
+    "and processor are described beside the training"
+)
+IMPORT_REASON = "390 modules, of which pydantic and the classes of the records take more than half"
 CATALOG_REASON = (
     "two records of each run, 8 kB, are opened safely, decoded and made a row: two thirds of the processor time of two "
     "cores; SQLite and its indexes are a quarter"
 )
 
 ROWS = (
-    Row("hook of a step, with its trace", "step_hook", 3, "peers", "about 1 us"),
-    Row("hooks of an epoch, without a snapshot", "epoch_hooks", 0.5, "peers"),
-    Row("end of a run beyond saving and hashing, without figures", "end", 100, "peers"),
+    Row("hook of a step, with its trace", "step_hook", 3, "peers", "about 1 us", HOOK_REASON),
+    Row("hooks of an epoch, without a snapshot", "epoch_hooks", 0.5, "peers", "", EPOCH_REASON),
+    Row("end of a run beyond saving and hashing, without figures", "end", 100, "peers", "", END_REASON),
     Row(
-        "memory added to the training process", "memory", 25, "peers", "imports alone 22 MB (pynvml 12.5, pydantic 4.8)"
+        "memory added to the training process", "memory", 25, "peers",
+        "imports alone 22 MB (pynvml 12.5, pydantic 4.8)", MEMORY_REASON,
     ),
-    Row("import after TensorFlow", "import", 0.2, "peers"),
+    Row("import after TensorFlow", "import", 0.2, "peers", "", IMPORT_REASON),
     Row("`archiver --help`, whole process", "help", 0.1, "startup", "Python 0.01 s, click 0.05 s"),
     Row("`archiver verify` of a small archive, whole process", "verify_small", 0.4, "startup", "pydantic 0.13 s"),
     Row(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import operator as operators
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sql
@@ -131,16 +132,17 @@ class Query:
         return name in self._required
 
 
+@lru_cache(maxsize=64)
 def statement(
     table: TableName,
-    metrics: Iterable[str],
+    metrics: tuple[str, ...],
     *,
     where: str | None,
-    sort: Sequence[str],
-    columns: Sequence[str],
+    sort: tuple[str, ...],
+    columns: tuple[str, ...],
     limit: int | None,
 ) -> sql.Select[Any]:
-    """What finds the runs, or the iterations of ensembles.
+    """What finds the runs, or the iterations of ensembles. To make one takes longer than to ask it.
 
     Args:
         table: what is asked.

@@ -89,7 +89,7 @@ class Store:
     def metric_names(self) -> list[str]:
         """The names of all metrics, sorted."""
         with told(self.catalogue_path), self._engine.connect() as connection:
-            return [name for (name,) in connection.exec_driver_sql(_METRIC_NAMES)]
+            return _metric_names(connection)
 
     def names(self, table: TableName = "runs") -> list[tuple[str, str, str]]:
         """Name, kind and description of everything that can be asked for."""
@@ -115,12 +115,14 @@ class Store:
             ArgumentError: no such expression, column or metric.
         """
         named = LISTED if columns is None else columns
-        wanted = statement("runs", self.metric_names(), where=where, sort=sort, columns=named, limit=limit)
-        return self._rows(wanted)
+        with told(self.catalogue_path), self._engine.connect() as connection:
+            names = tuple(_metric_names(connection))
+            wanted = statement("runs", names, where=where, sort=tuple(sort), columns=tuple(named), limit=limit)
+            return _rows(connection, wanted)
 
     def _rows(self, wanted: sql.Select[Any]) -> list[dict[str, Any]]:
         with told(self.catalogue_path), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(wanted).mappings()]
+            return _rows(connection, wanted)
 
     def ensemble_log(
         self,
@@ -136,7 +138,9 @@ class Store:
             ArgumentError: no such expression or column.
         """
         named = ENSEMBLE_LISTED if columns is None else columns
-        return self._rows(statement("ensemble_log", (), where=where, sort=sort, columns=named, limit=limit))
+        return self._rows(
+            statement("ensemble_log", (), where=where, sort=tuple(sort), columns=tuple(named), limit=limit)
+        )
 
     def ensembles(self) -> list[dict[str, Any]]:
         """The ensembles, each a dict with `path`, `name`, `is_complete`, `problem`."""
@@ -211,3 +215,13 @@ class Store:
         )
         with told(self.catalogue_path), self._engine.connect() as connection:
             yield from (tuple(row) for row in connection.execute(wanted))
+
+
+def _metric_names(connection: sql.Connection) -> list[str]:
+    return [name for (name,) in connection.exec_driver_sql(_METRIC_NAMES)]
+
+
+def _rows(connection: sql.Connection, wanted: sql.Select[Any]) -> list[dict[str, Any]]:
+    result = connection.execute(wanted)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result.all()]

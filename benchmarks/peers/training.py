@@ -36,6 +36,7 @@ Callbacks = list[Any]
 Fit = Callable[[Callbacks], None]
 
 spent = {"step": 0.0, "epoch": 0.0}
+calls = {"step": 0, "epoch": 0}
 marks: dict[str, float] = {}
 found: dict[str, Any] = {}
 clock = time.perf_counter
@@ -81,6 +82,7 @@ def timed(function: Callable[..., Any], key: str, clock: Callable[[], float]) ->
             return function(*args, **kwargs)
         finally:
             spent[key] += clock() - began
+            calls[key] += 1
 
     return call
 
@@ -116,6 +118,7 @@ class Clock(keras.callbacks.Callback):
         """The first epoch with the peer: hooks are there, and found."""
         if epoch == 1:
             spent.update(step=0.0, epoch=0.0)
+            calls.update(step=0, epoch=0)
         self.epochs.append(clock())
         marks.setdefault(f"{self.name} begins", self.epochs[0])
 
@@ -164,6 +167,7 @@ def measure(adapter: Any, folder: Path, epochs: int, steps: int) -> None:
         import_seconds=import_seconds,
         start_seconds=marks["with the peer begins"] - called,
         step_microseconds=spent["step"] / ((epochs - 1) * steps) * 1e6,
+        step_calls=calls["step"] / ((epochs - 1) * steps),
         epoch_milliseconds=spent["epoch"] / (epochs - 1) * 1e3,
         training_ratio=beside.epoch_seconds() / alone.epoch_seconds(),
         peak_mib=beside.peak_mib,
