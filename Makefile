@@ -95,7 +95,7 @@ packaging: $(INSTALLED) documentation   ## build the wheel, use it from another 
 	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -m packaging -q   # whole environments: not in memory
 
 oldest: $(OLDEST)/.installed ## verifying, records and the command line with the oldest versions of what they need
-	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q $(OLDEST_TESTS)
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -q -W default $(OLDEST_TESTS)   # they warn of what came after them
 
 stress: $(BACKENDS)         ## the random campaigns in full, those of Hypothesis among them
 	ARCHIVER_STRESS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "stress or hypothesis" -q

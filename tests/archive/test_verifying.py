@@ -686,9 +686,7 @@ def put(document, path, value):
 def test_any_document_is_reported_never_raised(data, value, sealed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stranger")
     run = Run.open(shutil.copytree(sealed.path, folder / "run"))
-    records = [
-        path_of(entry, run) for entry in layout.RECORD_FILES if entry not in (layout.REPRODUCTION, layout.WORKERS)
-    ]
+    records = [path_of(entry, run) for entry in layout.RECORD_FILES if run.has(entry)]
     name = data.draw(st.sampled_from([*records, *["journal.jsonl"] * len(records)]))
     path = run.path / name
     lines = path.read_text().splitlines() if name == "journal.jsonl" else [path.read_text()]
