@@ -42,7 +42,8 @@ class HashingAhead:
     """Digests of the large files below a folder: other processes take one after the other, the largest first.
 
     Nothing of what goes wrong is told: who needs the digests of a file that is not here reads it again, and finds it
-    then. Where there is one core only, or no large file, or other threads run, nothing is hashed ahead.
+    then. Where no large file is, or other threads run, nothing is hashed ahead; nor with one core, unless files are
+    mapped, which saves a copy and is only done by a process that may be lost.
 
     Args:
         root: the folder; may be none.
@@ -56,12 +57,18 @@ class HashingAhead:
         self._mine: set[str] = set()
         cores = usable_cores()
         # Forking is what makes it quick; it is left alone where that is not sure to end well.
-        if cores == 1 or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+        is_of_use = cores > 1 or not self._is_copied
+        if not is_of_use or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
             return
         with contextlib.suppress(OSError, ArchiverError):
             self._files = _large_files(root)
         if self._files:
             self._start(min(self._process_count(cores), len(self._files), MAXIMAL_PROCESSES))
+
+    @property
+    def _is_copied(self) -> bool:
+        """BLAKE3 is quicker than pages are mapped."""
+        return "blake3" in self._algorithms
 
     @property
     def paths(self) -> frozenset[str]:
@@ -163,7 +170,7 @@ class HashingAhead:
         with open_below(self._root, file.path) as opened:
             require_stored(opened, file.path)
             is_as_before = os.fstat(opened.fileno()).st_size == file.size_bytes
-            if is_as_before and "blake3" not in self._algorithms:  # which is quicker than pages are mapped
+            if is_as_before and not self._is_copied:
                 return mapped_digests(opened, self._algorithms, on_bytes)
             return file_digests(opened, self._algorithms, on_bytes, file.size_bytes)
 

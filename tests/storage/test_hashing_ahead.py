@@ -22,7 +22,7 @@ from archiver.storage.hashing_ahead import MINIMAL_BYTES, PROCESSES_PER_CORE, Ha
 from archiver.testing import tiny_run
 
 NAMES = ("large_0", "large_1", "large_2")
-several_cores = pytest.mark.skipif(usable_cores() < 2, reason="with one core nothing is hashed ahead")
+several_cores = pytest.mark.skipif(usable_cores() < 2, reason="with one core hardly anything is hashed ahead")
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,16 @@ def test_the_digests_are_those_of_the_bytes(folder: Path) -> None:
 def test_each_algorithm_by_itself(folder: Path, algorithm: str) -> None:
     ahead = HashingAhead(folder, (algorithm,))
     assert hashed(ahead, folder) == {name: bytes_digests((folder / name).read_bytes(), (algorithm,)) for name in NAMES}
+
+
+@pytest.mark.parametrize(("algorithm", "is_hashed"), [("blake3", False), ("sha256", True)])
+def test_with_one_core_only_what_is_mapped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, is_hashed: bool
+) -> None:
+    monkeypatch.setattr("archiver.storage.hashing_ahead.usable_cores", lambda: 1)
+    ahead = HashingAhead(folder, (algorithm,))
+    assert bool(ahead.paths) == is_hashed
+    assert set(hashed(ahead, folder)) == (set(NAMES) if is_hashed else set())
 
 
 @several_cores
