@@ -33,7 +33,7 @@ from examples.digits_cnn import make_model as demo_model
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 STEPS = 1000
 EPOCHS = 40
-BESIDE_SECONDS = 6
+BESIDE_SECONDS = 4
 
 
 def make_model(width: int = 8) -> keras.Model:
@@ -139,7 +139,7 @@ def epoch_hook_milliseconds() -> dict[str, list[float]]:
 def ends_milliseconds(model: keras.Model, steps: int) -> list[tuple[str, float]]:
     """Where the time before the first step and after the last one goes, once, without figures.
 
-    The epoch lasts until what is found out beside the training is there, so that its end does not wait for that.
+    The epochs last until what is found out beside the training is there, so that its end does not wait for that.
     """
     slow = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: time.sleep(BESIDE_SECONDS))
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +148,7 @@ def ends_milliseconds(model: keras.Model, steps: int) -> list[tuple[str, float]]
         end = timed(archive, ("end_training",))
         x = np.zeros((steps, *model.input_shape[1:]), "float32")
         y = np.zeros((steps, *model.output_shape[1:]), "float32")
-        model.fit(x, y, epochs=1, verbose=0, callbacks=[archive, slow])
+        model.fit(x, y, epochs=2, verbose=0, callbacks=[archive, slow])
         path = archive.run.path
         sizes = regular_files(path)
         start = time.perf_counter()
