@@ -92,7 +92,7 @@ def test_with_one_core_only_what_is_mapped(
 def test_a_file_that_becomes_shorter_is_left_to_the_caller(tmp_path: Path) -> None:
     """It is mapped, and what is no longer there ends the process that reads it."""
     write_zeros(tmp_path / "large", 1 << 30)
-    ahead = HashingAhead(tmp_path, ("sha256",))
+    ahead = HashingAhead(tmp_path, ("md5", "sha256"))  # which takes seconds
     process = psutil.Process(ahead._processes[0])
     while not any(each.path.endswith("/large") for each in process.memory_maps()):
         time.sleep(0.001)
