@@ -1,9 +1,9 @@
 """The step trace: when each step ended, and what Keras told of the loss then.
 
-Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook writes into
-preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a sixteenth of what is
-left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are used) and `CAPACITY`
-at most, and keeps every second, fourth, ... step for that. The number of steps and their times are not thinned.
+Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook appends to a list,
+which goes into preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a
+sixteenth of what is left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are
+used) and `CAPACITY` at most, and keeps every second, fourth, ... step for that. The number of steps and their times are not thinned.
 """
 
 from __future__ import annotations
