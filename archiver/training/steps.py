@@ -3,7 +3,8 @@
 Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook appends to a list,
 which goes into preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a
 sixteenth of what is left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are
-used) and `CAPACITY` at most, and keeps every second, fourth, ... step for that. The number of steps and their times are not thinned.
+used) and `CAPACITY` at most, and keeps every second, fourth, ... step for that. The number of steps and
+their times are not thinned.
 """
 
 from __future__ import annotations
