@@ -33,10 +33,10 @@ Names that need Keras are looked up when they are first used: importing archiver
 
 from __future__ import annotations
 
-import gc
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from archiver.cycles import cycles_ignored
 from archiver.version import __version__
 
 if TYPE_CHECKING:
@@ -116,13 +116,8 @@ def __getattr__(name: str) -> Any:
 
 def _imported(module: str) -> Any:
     """Without looking for cycles among the objects of TensorFlow, which takes as long as the rest of it."""
-    is_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with cycles_ignored():
         return importlib.import_module(module)
-    finally:
-        if is_enabled:
-            gc.enable()
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,7 @@ from archiver.storage.mounts import network_file_system
 FILE_NAME = "catalog.db"
 APPLICATION_ID = 0x61726368
 """In the header of the file: "arch"."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of the tables below: raised with every change of them."""
 BUSY_SECONDS = 60
 CACHE_BYTES = 64 << 20
@@ -46,8 +46,8 @@ RUNS = sql.Table(
 METRICS = sql.Table(
     "metrics",
     TABLES,
+    sql.Column("run_id", sql.Integer, primary_key=True),  # first, so that rows of new runs go to the end
     sql.Column("name", sql.Text, primary_key=True),
-    sql.Column("run_id", sql.Integer, primary_key=True),
     sql.Column("value", sql.Float),
     sqlite_with_rowid=False,
 )
@@ -76,7 +76,6 @@ sql.Index("runs_best_weights", RUNS.c.best_weights_digest)
 sql.Index("runs_initial_weights", RUNS.c.initial_weights_digest)
 sql.Index("ensemble_log_path", ENSEMBLE_LOG.c.path)
 sql.Index("metrics_value", METRICS.c.name, METRICS.c.value)
-sql.Index("metrics_run", METRICS.c.run_id)
 
 
 def catalogue_path(store: Path) -> Path:

@@ -18,6 +18,7 @@ from archiver.catalog.ensembles import refresh_ensembles
 from archiver.catalog.parallel import Read, read_rows, read_rows_on_cluster
 from archiver.catalog.scanning import Scan
 from archiver.catalog.writing import Writing
+from archiver.cycles import cycles_ignored
 from archiver.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def refresh(
         RemoteError: what lies elsewhere cannot be reached.
     """
     began = time.monotonic()
-    with told(Path(engine.url.database or "")):
+    with told(Path(engine.url.database or "")), cycles_ignored():
         with engine.connect() as connection:
             known: dict[str, str] = dict(connection.exec_driver_sql(_KNOWN).fetchall())
         writing = Writing(engine, is_first=not known)

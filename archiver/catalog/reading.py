@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,8 +42,8 @@ MAXIMAL_METRICS = 200
 _INFINITY = float("inf")
 _LARGEST = 2**63 - 1
 """What SQLite has as a whole number."""
-_NUMBERS = (int, float)
-_READY = frozenset((str, *_NUMBERS, bool, type(None)))
+_TEXTS = itemgetter(*(place for place, column in enumerate(COLUMNS) if column.kind in ("text", "time")))
+_OTHERS = itemgetter(*(place for place, column in enumerate(COLUMNS) if column.kind not in ("text", "time")))
 _TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
 
 
@@ -157,16 +158,13 @@ def read_row(folder: Path | str) -> Cells:
 
 def _plain_all(values: list[Any]) -> list[Value]:
     """As `plain` makes them; of nearly all runs nothing is to be changed, which is seen at once."""
-    texts = [value for value in values if value.__class__ is str]
-    numbers = [value for value in values if value.__class__ in _NUMBERS]
-    if (
-        "".join(texts).isascii()
-        and max(map(len, texts)) <= MAXIMAL_TEXT
-        and _READY.issuperset(map(type, values))
-        and max(map(abs, numbers), default=0) <= _LARGEST
-    ):
-        return values
-    return [value if value is None else plain(value) for value in values]
+    try:
+        texts = "".join([text for text in _TEXTS(values) if text is not None])
+        largest = max(map(abs, filter(None, _OTHERS(values))), default=0)
+        is_plain = texts.isascii() and len(texts) <= MAXIMAL_TEXT and largest <= _LARGEST
+    except TypeError:  # something else stands where a text or a number is expected
+        is_plain = False
+    return values if is_plain else [value if value is None else plain(value) for value in values]
 
 
 def _add_records(row: _Row, folder: str, name: str, problems: list[str]) -> bool:

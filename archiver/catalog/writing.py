@@ -84,7 +84,7 @@ def _write(connection: sql.Connection, rows: list[Row], replaced: list[str]) -> 
     if rows:
         connection.exec_driver_sql(_INSERT_RUN, [_values(first + place, *each) for place, each in enumerate(rows)])
     metrics = [
-        (name, first + place, value) for place, (_, _, (_, values)) in enumerate(rows) for name, value in values.items()
+        (first + place, name, value) for place, (_, _, (_, values)) in enumerate(rows) for name, value in values.items()
     ]
     if metrics:
         connection.exec_driver_sql(_INSERT_METRIC, metrics)
