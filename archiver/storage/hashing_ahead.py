@@ -18,7 +18,7 @@ from pathlib import Path
 from archiver.cores import usable_cores
 from archiver.errors import ArchiverError
 from archiver.storage.beneath import Entry, opened_folder, walk
-from archiver.storage.digests import file_digests, mapped_digests
+from archiver.storage.digests import mapped_digests
 from archiver.storage.reading import open_below, require_stored
 
 MINIMAL_BYTES = 8 << 20
@@ -30,9 +30,6 @@ PROCESSES_PER_CORE = 4
 """More than one, so that the cores end together, though a file is hashed by one process: they share the cores."""
 NICENESS = 5
 """By how much importing goes before hashing: what has to be done after it is not done by several."""
-IMPORTING_SECONDS = 0.35
-BYTES_PER_SECOND = {"blake3": 6e9, "sha256": 2e9, "md5": 0.6e9}
-"""By one core, roughly: it decides only whether a core is left to importing."""
 
 Digests = dict[str, str]
 _PLACE = struct.Struct("<I")
@@ -42,8 +39,8 @@ class HashingAhead:
     """Digests of the large files below a folder: other processes take one after the other, the largest first.
 
     Nothing of what goes wrong is told: who needs the digests of a file that is not here reads it again, and finds it
-    then. Where no large file is, or other threads run, nothing is hashed ahead; nor with one core, unless files are
-    mapped, which saves a copy and is only done by a process that may be lost.
+    then. Where no large file is, or other threads run, nothing is hashed ahead. With one core it is of use, too: files
+    are mapped, which saves a copy and is only done by processes that may be lost.
 
     Args:
         root: the folder; may be none.
@@ -55,20 +52,13 @@ class HashingAhead:
         self._files: list[Entry] = []
         self._processes: list[int] = []
         self._mine: set[str] = set()
-        cores = usable_cores()
         # Forking is what makes it quick; it is left alone where that is not sure to end well.
-        is_of_use = cores > 1 or not self._is_copied
-        if not is_of_use or threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
+        if threading.active_count() > 1 or not hasattr(os, "sched_getaffinity"):
             return
         with contextlib.suppress(OSError, ArchiverError):
             self._files = _large_files(root)
         if self._files:
-            self._start(min(self._process_count(cores), len(self._files), MAXIMAL_PROCESSES))
-
-    @property
-    def _is_copied(self) -> bool:
-        """BLAKE3 is quicker than pages are mapped."""
-        return "blake3" in self._algorithms
+            self._start(min(PROCESSES_PER_CORE * usable_cores(), len(self._files), MAXIMAL_PROCESSES))
 
     @property
     def paths(self) -> frozenset[str]:
@@ -124,12 +114,6 @@ class HashingAhead:
             os.close(self._results)
         self._processes = []
 
-    def _process_count(self, cores: int) -> int:
-        """One core is left to importing, if the others are done with everything meanwhile."""
-        seconds_per_byte = sum(1 / BYTES_PER_SECOND[algorithm] for algorithm in self._algorithms)
-        seconds = sum(file.size_bytes for file in self._files) * seconds_per_byte
-        return cores - 1 if seconds <= IMPORTING_SECONDS * (cores - 1) else PROCESSES_PER_CORE * cores
-
     def _start(self, count: int) -> None:
         self._queue, queue = os.pipe()
         os.write(queue, b"".join(_PLACE.pack(place) for place in range(len(self._files))))
@@ -170,9 +154,7 @@ class HashingAhead:
         with open_below(self._root, file.path) as opened:
             require_stored(opened, file.path)
             is_as_before = os.fstat(opened.fileno()).st_size == file.size_bytes
-            if is_as_before and not self._is_copied:
-                return mapped_digests(opened, self._algorithms, on_bytes)
-            return file_digests(opened, self._algorithms, on_bytes, file.size_bytes)
+            return mapped_digests(opened, self._algorithms, on_bytes) if is_as_before else {}
 
 
 def _large_files(root: Path) -> list[Entry]:
