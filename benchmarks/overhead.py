@@ -106,7 +106,7 @@ def step_hook_microseconds() -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         archive = archiver.RunArchiver(folder, name="a", monitor=None)
         make_model().fit(*data(2), epochs=1, verbose=0, callbacks=[archive])
-        archive._session.trace.begin_epoch()
+        archive._session.trace.begin_epoch(0, 0)
         logs = {"loss": 0.5}
         for _ in range(ROUNDS):
             start = time.perf_counter()

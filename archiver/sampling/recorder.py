@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -86,6 +86,7 @@ class TelemetryRecorder:
         samplers: instead of `default_samplers`.
         origin_seconds: the reading of `time.monotonic()` from which `elapsed_seconds` counts; None: the start. It
             lets several recorders of one part share a clock.
+        on_sample: is called when the rows of a sample are written, on the thread that took it.
 
     Raises:
         ArgumentError: a rate or a number of rows that cannot be, or a GPU that is not there.
@@ -102,6 +103,7 @@ class TelemetryRecorder:
         maximal_rows: int = MAXIMAL_ROWS,
         samplers: Sequence[Sampler] | None = None,
         origin_seconds: float | None = None,
+        on_sample: Callable[[], None] | None = None,
     ) -> None:
         self.folder = checked_folder("folder", folder)
         self.rate_hertz = checked_rate(rate_hertz)
@@ -112,6 +114,8 @@ class TelemetryRecorder:
             expected = "a reading of time.monotonic(), or None"
             checked_number("origin_seconds", origin_seconds, least=0, most=math.inf, expected=expected)
         checked_function("backend_memory", backend_memory)
+        checked_function("on_sample", on_sample)
+        self._on_sample = on_sample
         self._samplers = (
             tuple(samplers) if samplers is not None else default_samplers(self.folder, gpu_indices, backend_memory)
         )
@@ -245,6 +249,8 @@ class TelemetryRecorder:
                 self._sum_up()
             for trace, pick in self._traces:
                 trace.append(now - self._zero, pick(cells))
+            if self._on_sample is not None:
+                self._on_sample()
 
     def _sum_up(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -164,7 +164,7 @@ def _train(run: Run, journal: Journal, phase: int, epochs: int) -> None:
     journal.append("training_began", phase=phase, **seconds, limits=limits, training=training, **batches)
     trace = StepTrace(run.path_of(layout.STEPS), part=0)
     for epoch in range(epochs):
-        trace.begin_epoch()
+        trace.begin_epoch(phase, epoch)
         loss = 1 / (phase + 1) + 0.125 * epoch
         for step in range(SAMPLES // BATCH_SIZE):
             trace.ring.record(step, loss)

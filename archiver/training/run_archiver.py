@@ -317,7 +317,7 @@ class RunArchiver(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """An epoch begins."""
         if self._session is not None:
-            self._session.begin_epoch()
+            self._session.begin_epoch(epoch)
         elif self._along is not None:
             self._along.begin_epoch()
 

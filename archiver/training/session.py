@@ -93,7 +93,7 @@ class Session:
         self.trace = StepTrace(run.path_of(layout.STEPS), part)
         self.clock = Clock(self.trace.ring)
         self.safeguards = Safeguards(options.telemetry, self)
-        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace.origin_seconds, part)
+        self.telemetry = RunTelemetry(run, options.telemetry, self.safeguards, self.trace, part)
         self.best = BestWeights(run, self.journal, options.monitor)
         self.changes = WeightChanges(run)
         self.snapshots = Snapshots(run, options.snapshot_every, self)
@@ -277,9 +277,9 @@ class Session:
             **batches,
         )
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """An epoch begins."""
-        self.trace.begin_epoch()
+        self.trace.begin_epoch(self.phase, epoch)
         self.clock.begin_epoch()
 
     def end_epoch(self, model: Any, epoch: int, logs: dict[str, Any]) -> None:
@@ -405,6 +405,7 @@ class Session:
         self.attempt("weight changes", self.changes.close)
         self.write_pending()
         self._write_telemetry()
+        self.attempt("step trace", self.trace.flush, layout.STEPS)
         if self.workers is not None:
             self.attempt("workers", self.workers.gather, layout.WORKERS)
         self.attempt("history", lambda: write_history(self.run), layout.HISTORY)

@@ -1,10 +1,11 @@
 """The step trace: when each step ended, and what Keras told of the loss then.
 
 Keras passes the *running mean* of the loss over the epoch so far, not the loss of the step. The hook appends to a list,
-which goes into preallocated arrays; the file is written once per epoch. Long runs are thinned: an epoch may use a
-sixteenth of what is left of `MAXIMAL_ROWS`, but `MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are
-used) and `CAPACITY` at most, and keeps every second, fourth, ... step for that. The number of steps and
-their times are not thinned.
+which goes into preallocated arrays; what is new in them is appended to the file with each sample of the telemetry and
+at the end of the epoch. Long runs are thinned: an epoch may keep a sixteenth of what is left of `MAXIMAL_ROWS`, but
+`MINIMAL_ROWS_PER_EPOCH` at least (`LATE_ROWS_PER_EPOCH` once all are used) and `CAPACITY` at most, and every second,
+fourth, ... step for that from then on: what is in the file already stays. The number of steps and their times are not
+thinned.
 """
 
 from __future__ import annotations
@@ -61,13 +62,15 @@ class StepRing:
 
     def start(self, capacity: int) -> None:
         """Forget what was recorded; keep at most `capacity` rows from now on."""
-        self._waiting.clear()
-        self._capacity = min(capacity, len(self._times))
-        self._stride = 1
-        self._seen = 0
-        self._count = 0
-        self._last_step = -1
-        self._last_time = 0
+        with self._lock:
+            self._waiting.clear()
+            self._capacity = min(capacity, len(self._times))
+            self._stride = 1
+            self._seen = 0
+            self._count = 0
+            self._taken = 0
+            self._last_step = -1
+            self._last_time = 0
 
     def record(self, step: int, loss: Any) -> None:
         """Note that `step` has ended. Called from any thread.
@@ -111,7 +114,7 @@ class StepRing:
         for column in columns:
             every_second = column[:kept:2]
             column[: len(every_second)] = every_second
-        self._count = (kept + 1) // 2
+        self._count, self._taken = (kept + 1) // 2, (self._taken + 1) // 2
         self._stride *= 2
 
     def summary(self) -> StepSummary | None:
@@ -129,12 +132,13 @@ class StepRing:
                 median_seconds=_median_seconds(times, steps),
             )
 
-    def rows(self) -> list[tuple[int, int, float]]:
-        """(end time in ns, step, running mean of the loss), in order of time."""
+    def take(self) -> list[tuple[int, int, float]]:
+        """(end time in ns, step, running mean of the loss) of what was not taken yet, in order of time."""
         with self._lock:
             self._store()
-            count = self._count
-            return sorted(zip(self._times[:count], self._steps[:count], self._losses[:count], strict=True))
+            new = slice(self._taken, self._count)
+            self._taken = self._count
+            return sorted(zip(self._times[new], self._steps[new], self._losses[new], strict=True))
 
 
 def _median_seconds(times: array[int], steps: array[int]) -> float | None:
@@ -147,7 +151,7 @@ def _median_seconds(times: array[int], steps: array[int]) -> float | None:
 
 
 class StepTrace:
-    """Writes `traces/steps.csv`, an epoch at a time."""
+    """Writes `traces/steps.csv`. Any thread may flush."""
 
     def __init__(self, path: Path, part: int) -> None:
         self.path = path
@@ -157,21 +161,41 @@ class StepTrace:
         """The moment from which `elapsed_seconds` counts, as `time.monotonic()` tells it."""
         self._start_nanoseconds = perf_counter_ns()
         self._written_rows = 0
+        self._running: tuple[int, int] | None = None
+        """Phase and epoch, while it is known which."""
+        self._lock = threading.Lock()
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, phase: int, epoch: int) -> None:
         """Make room for an epoch."""
-        left = MAXIMAL_ROWS - self._written_rows
-        least = MINIMAL_ROWS_PER_EPOCH if left > 0 else LATE_ROWS_PER_EPOCH
-        self.ring.start(max(least, left // 16))
+        with self._lock:
+            left = MAXIMAL_ROWS - self._written_rows
+            least = MINIMAL_ROWS_PER_EPOCH if left > 0 else LATE_ROWS_PER_EPOCH
+            self.ring.start(max(least, left // 16))
+            self._running = phase, epoch
 
-    def end_epoch(self, phase: int, epoch: int) -> None:
-        """Append the epoch's rows to the file.
+    def flush(self) -> None:
+        """Append what is new of the running epoch to the file.
 
         Raises:
             StorageError: the file system refused.
         """
-        rows = self.ring.rows()
-        self.ring.start(MINIMAL_ROWS_PER_EPOCH)
+        with self._lock:
+            if self._running is not None:
+                self._append(*self._running)
+
+    def end_epoch(self, phase: int, epoch: int) -> None:
+        """Append the rest of the epoch's rows to the file.
+
+        Raises:
+            StorageError: the file system refused.
+        """
+        with self._lock:
+            self._running = None
+            self._append(phase, epoch)
+            self.ring.start(MINIMAL_ROWS_PER_EPOCH)
+
+    def _append(self, phase: int, epoch: int) -> None:
+        rows = self.ring.take()
         if not rows:
             return
         line = f"%.6f,{self._part},{phase},{epoch},%d,%r\n"

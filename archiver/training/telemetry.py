@@ -14,6 +14,7 @@ from archiver.sampling.recorder import TelemetryRecorder
 from archiver.training.allocators import allocator_statistics
 from archiver.training.options import TelemetryOptions
 from archiver.training.safeguards import Safeguards
+from archiver.training.steps import StepTrace
 
 TRACES_FOLDER = layout.TRACES.pattern.partition("/")[0]
 
@@ -25,15 +26,16 @@ class RunTelemetry:
         run: the run; traces and record are written into it.
         options: what the user wants measured.
         safeguards: what watches over memory and temperature; begins and ends with the measuring.
-        origin_seconds: the moment from which the traces count, as `time.monotonic()` tells it.
+        steps: the trace of the steps, which is written as often as a sample is taken; the others count from its origin.
         part: the number of this process among those of the run.
     """
 
     def __init__(
-        self, run: Run, options: TelemetryOptions, safeguards: Safeguards, origin_seconds: float, part: int = 0
+        self, run: Run, options: TelemetryOptions, safeguards: Safeguards, steps: StepTrace, part: int = 0
     ) -> None:
         self._run, self._options, self._safeguards = run, options, safeguards
-        self._origin_seconds = self._begin_seconds = origin_seconds
+        self._steps = steps
+        self._origin_seconds = self._begin_seconds = steps.origin_seconds
         self._part = part
         self._recorder: TelemetryRecorder | None = None
         self._phase: int | None = None
@@ -68,6 +70,7 @@ class RunTelemetry:
             backend_memory=allocator_statistics(),
             origin_seconds=self._origin_seconds,
             part=self._part,
+            on_sample=self._steps.flush,
         )
         recorder.start(stage)
         self._recorder = recorder

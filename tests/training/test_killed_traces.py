@@ -97,6 +97,38 @@ def assert_steps_of_all_epochs(run: Run, ended: Ended) -> None:
     assert found == sorted(set(found))
 
 
+STOPS_IN_AN_EPOCH = """
+class Wait(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        recorder = archive._session.telemetry._recorder
+        seen = recorder._sample_count
+        while recorder._sample_count < seen + 2:  # one that began after this step
+            time.sleep(0.001)
+        if batch == 2:
+            tell("waits", batch)
+            time.sleep(600)
+
+
+archive = archiver.RunArchiver("runs", name="run", sampling_hertz=50)
+fit(archive, Wait(), epochs=1)
+"""
+
+
+def test_kill_9_in_an_epoch_loses_no_steps_but_those_since_the_last_sample(
+    server: scripts.Server, tmp_path: Path
+) -> None:
+    script = server.start(tmp_path, STOPS_IN_AN_EPOCH)
+    script.wait_for("waits")
+    script.send(signal.SIGKILL)
+    script.wait()
+    run = Run.open(tmp_path / "runs" / "run_models")
+    _, lines = rows(run.path_of(layout.STEPS))
+    assert [(int(cells[3]), int(cells[4])) for cells in lines] == [(0, 0), (0, 1), (0, 2)]
+    for command in (("finalize", run.path), ("verify", "--deep", run.path)):
+        done = scripts.command(*command)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+
+
 def test_a_last_line_that_was_cut_short_is_no_harm(tmp_path: Path) -> None:
     """A kill hardly ever does that, a power failure does."""
     run = tiny_run(tmp_path, sealed=False, status="interrupted")

@@ -4,6 +4,8 @@ import threading
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import archiver
 from archiver import layout
@@ -22,7 +24,7 @@ def test_a_ring_keeps_what_it_has_room_for():
     ring = StepRing(64)
     for step in range(64):
         ring.record(step, step / 2)
-    assert [(step, loss) for _, step, loss in ring.rows()] == [(step, step / 2) for step in range(64)]
+    assert [(step, loss) for _, step, loss in ring.take()] == [(step, step / 2) for step in range(64)]
 
 
 @pytest.mark.parametrize("count", [65, 100, 1000, 12345])
@@ -30,7 +32,7 @@ def test_a_full_ring_keeps_every_second_fourth_and_so_on(count):
     ring = StepRing(64)
     for step in range(count):
         ring.record(step, 0.0)
-    steps = [step for _, step, _ in ring.rows()]
+    steps = [step for _, step, _ in ring.take()]
     stride = steps[1] - steps[0]
     assert steps == list(range(0, count, stride))
     assert 32 <= len(steps) <= 64
@@ -46,7 +48,7 @@ def test_many_threads_lose_nothing():
         thread.start()
     for thread in threads:
         thread.join()
-    rows = ring.rows()
+    rows = ring.take()
     assert sorted(step for _, step, _ in rows) == list(range(40_000))
     assert [time for time, _, _ in rows] == sorted(time for time, _, _ in rows)
 
@@ -55,7 +57,7 @@ def test_a_loss_that_is_no_number_is_refused_without_a_row():
     ring = StepRing(8)
     with pytest.raises(TypeError):
         ring.record(0, None)
-    assert ring.rows() == []
+    assert ring.take() == []
 
 
 def test_a_thinned_ring_still_counts_all_steps_and_times_them(monkeypatch):
@@ -95,7 +97,7 @@ def test_five_million_steps_leave_a_bounded_trace(tmp_path):
     trace = StepTrace(tmp_path / "steps.csv", part=0)
     trace._written_rows = MAXIMAL_ROWS
     for epoch in range(1000):
-        trace.begin_epoch()
+        trace.begin_epoch(0, epoch)
         for step in range(100):
             trace.ring.record(step, 0.5)
         assert trace.ring.summary().count == 100
@@ -108,7 +110,7 @@ def test_the_trace_never_outgrows_its_limit(tmp_path, monkeypatch):
     monkeypatch.setattr("archiver.training.steps.MAXIMAL_ROWS", 4000)
     trace = StepTrace(tmp_path / "steps.csv", part=0)
     for epoch in range(60):
-        trace.begin_epoch()
+        trace.begin_epoch(0, epoch)
         for step in range(500):
             trace.ring.record(step, 0.5)
         trace.end_epoch(0, epoch)
@@ -116,6 +118,58 @@ def test_the_trace_never_outgrows_its_limit(tmp_path, monkeypatch):
     assert len({row["epoch"] for row in rows}) == 60
     assert len(rows) <= 4000 + 60 * MINIMAL_ROWS_PER_EPOCH
     assert MAXIMAL_ROWS == 1_000_000
+
+
+@given(st.lists(st.integers(1, 300) | st.none(), max_size=40))
+def test_whenever_rows_are_taken_none_is_missed_and_none_comes_twice(acts):
+    """None: what is new is taken; a number: so many steps end."""
+    ring, undisturbed, taken, step = StepRing(64), StepRing(64), [], 0
+    for act in acts:
+        if act is None:
+            taken += ring.take()
+            continue
+        for _ in range(act):
+            for each in (ring, undisturbed):
+                each.record(step, step / 2)
+            step += 1
+    taken += ring.take()
+    steps = [step for _, step, _ in taken]
+    assert steps == sorted(set(steps))
+    assert {step for _, step, _ in undisturbed.take()} <= set(steps)
+    assert [loss for *_, loss in taken] == [step / 2 for step in steps]
+
+
+def steps_in(path):
+    return [(int(row["epoch"]), int(row["step"])) for row in csv.DictReader(path.read_text().splitlines())]
+
+
+def test_what_is_new_is_flushed_and_the_rest_comes_when_the_epoch_ends(tmp_path):
+    trace = StepTrace(tmp_path / "steps.csv", part=0)
+    trace.flush()
+    assert not trace.path.exists()
+    for epoch in range(2):
+        trace.begin_epoch(0, epoch)
+        for step in range(5):
+            trace.ring.record(step, 0.5)
+            if step in (1, 2):
+                trace.flush()
+                assert steps_in(trace.path)[-1] == (epoch, step)
+        trace.end_epoch(0, epoch)
+        trace.flush()
+    assert steps_in(trace.path) == [(epoch, step) for epoch in range(2) for step in range(5)]
+
+
+def test_an_epoch_that_is_broken_off_leaves_its_steps(tmp_path):
+    def stop(batch, logs):
+        if batch == 2:
+            raise RuntimeError("enough")
+
+    spy = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+    archive = archiver.RunArchiver(tmp_path, name="a", sampling_hertz=None)
+    with pytest.raises(RuntimeError, match="enough"):
+        small.model().fit(*small.arrays(), batch_size=8, epochs=2, verbose=0, callbacks=[archive, spy])
+    archive.finalize()
+    assert steps_in(archive.run.path_of(layout.STEPS)) == [(0, 0), (0, 1), (0, 2)]
 
 
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
