@@ -106,7 +106,6 @@ ROWS = (
     Row("kill -9: telemetry lost, at 1 Hz", "lost_telemetry", 1, "peers", "one sampling period"),
     Row(
         "kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "one sampling period",
-        "the trace of the steps is written once an epoch",
     ),
     Row("one full sample: process, machine, container", "sample", 60, "sampling", "44 us", SAMPLE_REASON),
     Row("the same with the process tree", "sample_with_tree", 250, "sampling", "184 us"),
