@@ -45,22 +45,26 @@ EPOCH_REASON = (
     "write a line of the journal; to write the trace of 100 steps"
 )
 END_REASON = (
-    "most of it is done once in a process: templates, the colours of code and the classes of records are made; the end "
-    "of a second `fit` keeps the bound (`benchmarks.overhead`)"
+    "most of it is done once in a process: templates, the colours of code and the classes of records are made; where "
+    "that was done before, it takes a fifth (`benchmarks.overhead`), 60 ms on a day when the machine was quicker"
 )
 MEMORY_REASON = (
     "the imports are 17 MiB; as much is left in Python's arenas, which it does not give back, once packages, sources "
     "and processor are described beside the training"
 )
 IMPORT_REASON = "390 modules, of which pydantic and the classes of the records take more than half"
+HELP_REASON = "importing click, of which the row of `import click` tells, is nine tenths of it"
+SMALL_REASON = (
+    "`import pydantic` and `import click` (their rows) are four tenths of it, the classes of the records a third"
+)
 CATALOG_REASON = (
     "two records of each run, 8 kB, are opened safely, decoded and made a row: two thirds of the processor time of two "
-    "cores; SQLite and its indexes are a quarter"
+    "cores; SQLite and its indexes are a quarter; 540 ms were seen on a machine with quicker system calls"
 )
 
 BLAKE3_REASON = (
-    "what is beyond hashing is `archiver verify` of a small archive, on one core; where it takes 0.27 s, 5.6 x were "
-    "seen with an older version"
+    "what is beyond hashing is `archiver verify` of a small archive, on one core, which takes nearly a fifth of "
+    "md5sum's time by itself where Python is slow; where it takes 0.27 s, 5.6 x were seen with an older version"
 )
 SAMPLE_REASON = (
     "the kernel makes what is read, at the speed of the machine, which psutil's row tells: 29 us were seen where "
@@ -85,8 +89,11 @@ ROWS = (
         "imports alone 22 MB (pynvml 12.5, pydantic 4.8)", MEMORY_REASON,
     ),
     Row("import after TensorFlow", "import", 0.2, "peers", "", IMPORT_REASON),
-    Row("`archiver --help`, whole process", "help", 0.1, "startup", "Python 0.01 s, click 0.05 s"),
-    Row("`archiver verify` of a small archive, whole process", "verify_small", 0.4, "startup", "pydantic 0.13 s"),
+    Row("`archiver --help`, whole process", "help", 0.1, "startup", "Python 0.01 s, click 0.05 s", HELP_REASON),
+    Row(
+        "`archiver verify` of a small archive, whole process", "verify_small", 0.4, "startup", "pydantic 0.13 s",
+        SMALL_REASON,
+    ),
     Row(
         "verify 1.8 GB against `md5sum -c`: BLAKE3", "verify_blake3", 5, "verify", VERIFY_LIMIT, BLAKE3_REASON,
         at_least=True,
@@ -104,11 +111,9 @@ ROWS = (
     Row("untouched copies reported", "untouched_reported", 0, "faults"),
     Row("kill -9: resumed bit for bit, with the whole history", "resumed_exactly", 100, "resume", at_least=True),
     Row("kill -9: telemetry lost, at 1 Hz", "lost_telemetry", 1, "peers", "one sampling period"),
-    Row(
-        "kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "one sampling period",
-    ),
+    Row("kill -9: losses of steps lost, an epoch taking 1 s", "lost_losses", 1, "peers", "one sampling period"),
     Row("one full sample: process, machine, container", "sample", 60, "sampling", "44 us", SAMPLE_REASON),
-    Row("the same with the process tree", "sample_with_tree", 250, "sampling", "184 us"),
+    Row("the same with the process tree", "sample_with_tree", 250, "sampling", "184 us", SAMPLE_REASON),
     Row(
         "sampling at 1 Hz, share of a core", "sampling_share", 0.05, "sampling", "",
         "a processor that did other things for a second has nothing at hand: a tick takes several times what the same "

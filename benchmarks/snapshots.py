@@ -45,6 +45,9 @@ class Host:
         """Nothing may fail here."""
         raise error
 
+    def snapshot_written(self) -> None:
+        """Nothing is sent anywhere."""
+
 
 def _nothing() -> None:
     """Nothing is left to wait for."""
