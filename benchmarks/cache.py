@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,12 @@ def compare_codecs(folder: Path, count: int, rounds: int) -> None:
     kinds = {"int16": stored, "float32": stored.astype("float32") * np.float32(0.1)}
     names = [(kind, codec) for kind in kinds for codec in CODECS]
     paths = {name: folder / f"{name[0]}-{name[1]}.h5" for name in names}
-    writing = {str(name): lambda name=name: write(paths[name], kinds[name[0]], name[1]) for name in names}
+    writing = {str(name): partial(write, paths[name], kinds[name[0]], name[1]) for name in names}
     written = interleaved(writing | {PLAIN: lambda: write_plain(folder / "plain", stored)}, rounds)
     caches = {name: WindowCache.open(path) for name, path in paths.items()}
     any_order = np.random.default_rng(0).permutation(count)
-    at_random = interleaved({str(n): lambda c=c: read_seconds(c.read, any_order) for n, c in caches.items()}, rounds)
-    in_order = interleaved(
-        {str(n): lambda c=c: read_seconds(c.read, np.arange(count)) for n, c in caches.items()}, rounds
-    )
+    at_random = interleaved({str(n): partial(read_seconds, c.read, any_order) for n, c in caches.items()}, rounds)
+    in_order = interleaved({str(n): partial(read_seconds, c.read, np.arange(count)) for n, c in caches.items()}, rounds)
     whole = count * np.prod(SHAPE)
     hand_over(whole * 4 / os.path.getsize(paths[DEFAULT]), stored.nbytes, written, at_random[str(DEFAULT)], count)
     rows = []

@@ -8,6 +8,7 @@ The archives are synthetic: the records that the catalogue reads, the journal an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -64,10 +65,10 @@ def write_archives(store: Path, count: int) -> None:
         results["final_metrics"]["val_accuracy"] = chance.random()
         results["final_metrics"]["val_loss"] = chance.random()
         results["peaks"]["rss_bytes"] = chance.randrange(8 << 30)
-        for path, data in documents.items():
-            target = folder_of_run / path.replace(own, name)
+        for file, data in documents.items():
+            target = folder_of_run / file.replace(own, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(json.dumps(parsed[path], indent=2).encode() if path in parsed else data)
+            target.write_bytes(json.dumps(parsed[file], indent=2).encode() if file in parsed else data)
     # As if they had been there for a while: what is seconds old is read again.
     for path in (*store.glob("*_models"), *store.glob("*_models/journal.jsonl")):
         os.utime(path, (1_700_000_000, 1_700_000_000))
@@ -127,7 +128,7 @@ def fill_mlflow(path: Path, count: int) -> Any:
     for metric in ("val_accuracy", "val_loss", "accuracy", "loss", "peak_rss"):
         client.log_metric(run.info.run_id, metric, chance.random())
     client.set_terminated(run.info.run_id)
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         for table, key in (
             ("runs", "run_uuid"),
             ("latest_metrics", "run_uuid"),

@@ -116,7 +116,7 @@ def memory_map_py_dataset(folder: Path) -> Any:
 
     x, y = memory_map(folder)
 
-    class Mapped(keras.utils.PyDataset):  # type: ignore[misc]
+    class Mapped(keras.utils.PyDataset):
         order = np.random.default_rng(1).permutation(len(x))
 
         def __len__(self) -> int:
@@ -157,7 +157,7 @@ def h5_gzip(folder: Path) -> Any:
     file, y = h5py.File(folder / "x.h5"), np.load(folder / "y.npy")
     x = file["x"]
 
-    class Chunks(keras.utils.PyDataset):  # type: ignore[misc]
+    class Chunks(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(x) // BATCH
 
@@ -264,7 +264,7 @@ def run_case(name: str, size: str, folder: Path) -> None:
     model.train_on_batch(np.zeros((BATCH, *SHAPE), "float32"), np.zeros(BATCH, "float32"))
     memory, seconds, began = Memory(), list[float](), 0.0
 
-    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    class Clock(keras.callbacks.Callback):
         def on_epoch_begin(self, *_: Any) -> None:
             nonlocal began
             began = time.perf_counter()
@@ -288,7 +288,7 @@ def run_case(name: str, size: str, folder: Path) -> None:
     print(json.dumps(found))
 
 
-def measured(name: str, size: str, folder: Path, before: Callable[[], None] | None = None) -> dict[str, float] | str:
+def measured(name: str, size: str, folder: Path, before: Callable[[], object] | None = None) -> dict[str, float] | str:
     """What a case printed, or how it ended."""
     command = [sys.executable, "-m", "benchmarks.feeding", "--case", name, "--models", size, "--folder", str(folder)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -360,7 +360,7 @@ def forget_pages(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def limited_memory() -> Iterator[Callable[[], None] | None]:
+def limited_memory() -> Iterator[Callable[[], object] | None]:
     """What a process calls to live in a control group of 2 GB; None where there is none."""
     first = Path("/sys/fs/cgroup/memory")
     is_first = first.is_dir()
@@ -377,7 +377,7 @@ def limited_memory() -> Iterator[Callable[[], None] | None]:
         yield None
         return
     try:
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None  # type: ignore[func-returns-value]
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
     finally:
         time.sleep(0.2)
         group.rmdir()

@@ -123,7 +123,7 @@ def leak(guard: str, folder: str) -> dict[str, float]:
     x, y = np.zeros((4096, 16), "float32"), np.zeros((4096, 1), "float32")
     model.fit(x[:64], y[:64], verbose=0)
 
-    class Leak(keras.callbacks.Callback):  # type: ignore[misc]
+    class Leak(keras.callbacks.Callback):
         """Memory that is never given back."""
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def step_hook_microseconds() -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         archive = archiver.RunArchiver(folder, name="a", monitor=None)
         make_model().fit(*data(2), epochs=1, verbose=0, callbacks=[archive])
+        assert archive._session is not None
         archive._session.trace.begin_epoch(0, 0)
         logs = {"loss": 0.5}
         for _ in range(ROUNDS):
@@ -197,7 +199,7 @@ def steps_milliseconds(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list
             archive.finalize(test_data=(x[half:], y[half:]))
     finally:
         Session.attempt, Task.run = attempt, run_task  # type: ignore[method-assign]
-    return [(step, *(seconds * 1000 for seconds in each)) for step, each in spent.items()]
+    return [(step, before * 1e3, beside * 1e3, after * 1e3) for step, (before, beside, after) in spent.items()]
 
 
 def noise(model: keras.Model, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -252,7 +254,7 @@ def main() -> None:
             for name, make in callbacks(Path(folder)).items()
         }
         found = interleaved(measures, ROUNDS)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, spread(values, " us", 4), spread(ratios(values, found["no callback"]), "x"))
         for name, values in found.items()
     ]
@@ -279,7 +281,7 @@ def main() -> None:
     print_steps(large, *noise(large, 128))
 
     names = ("nothing", "imported", "archiver")
-    found = interleaved({name: lambda name=name: memory_mib(name) for name in names}, 3)
+    found = interleaved({name: partial(memory_mib, name) for name in names}, 3)
     rows = [(name, spread(values, " MiB")) for name, values in found.items()]
     print_table("Memory a training process gains with the callback (target 25 MiB)", ("callback", "resident"), rows)
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def hook_microseconds(**arguments: Any) -> list[float]:
     import archiver
 
     model, x, y = make_model()
-    found = []
+    found: list[float] = []
 
     def measure(*_: Any) -> None:
         logs = {"loss": 0.5}
@@ -284,7 +285,7 @@ def main() -> None:
     title = f"CPU time of one sample, median (least to most) of {ROUNDS} rounds in turn; {CHILDREN} processes below"
     print_table(title, ("what", "time"), [(name, spread(values, " us")) for name, values in found.items()])
     names = ("archiver", "psutil")
-    ticks = interleaved({name: lambda name=name: tick_microseconds(name) for name in names}, min(3, ROUNDS))
+    ticks = interleaved({name: partial(tick_microseconds, name) for name in names}, min(3, ROUNDS))
     for name, values in ticks.items():
         figure("sampling_share", name, [tick / 1e4 for tick in values], "%")
     thinnings = [thinning_milliseconds() for _ in range(3)]

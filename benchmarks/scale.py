@@ -73,7 +73,7 @@ def makespan(times: Floats, servers: int) -> float:
 
 
 def listing_rows(count: int, given: Assumptions, chance: np.random.Generator) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for what, keys in (
         ("every key", count * given.files_per_archive),
         ("every key of one partition in 36", count * given.files_per_archive // 36),
@@ -94,7 +94,7 @@ def listing_rows(count: int, given: Assumptions, chance: np.random.Generator) ->
 
 
 def index_rows(count: int, given: Assumptions, chance: np.random.Generator) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for partitions in (1, 36, 1000):
         runs = count // partitions
         reads = latencies(chance, given.get_seconds, 2 * runs, given)
@@ -116,7 +116,7 @@ def verify_rows(count: int, given: Assumptions, chance: np.random.Generator) -> 
     )
     times = waiting + sizes / speed + given.check_seconds
     requests = count * given.files_per_archive
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for workers in (1, 16, 256):
         hours = makespan(times, workers) / HOUR_SECONDS
         ideal = float(times.sum()) / workers / HOUR_SECONDS

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from archiver.testing import tiny_run
@@ -71,9 +72,7 @@ def main() -> None:
             "archiver show RUN": lambda: process_seconds(archiver, "show", str(run.path)),
         }
         peers = peers_help()
-        measures |= {
-            name: lambda program=program: process_seconds(program, "--help") for name, program in peers.items()
-        }
+        measures |= {name: partial(process_seconds, program, "--help") for name, program in peers.items()}
         found = interleaved(measures, REPETITIONS)
     figure("help", "archiver", found[HELP], "s")
     figure("verify_small", "archiver", found[VERIFY], "s")

@@ -131,7 +131,8 @@ def measured(case: Case, epochs: int, steps: int) -> Measured | str:
                 process.wait(timeout=CASE_SECONDS)
             except subprocess.TimeoutExpired:
                 return f"stopped after {CASE_SECONDS} s"
-        return read_json(folder / "measured.json", f"fails: {output_of(folder)}")
+        found: Measured | str = read_json(folder / "measured.json", f"fails: {output_of(folder)}")
+        return found
 
 
 def read_json(path: Path, otherwise: str) -> Any:

@@ -1,5 +1,6 @@
 """The rows of ensembles: from their journals, as they are now, with gaps where memory was not measured."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -108,7 +109,7 @@ def test_unchanged_ensembles_are_not_read_again(store, monkeypatch):
 def test_a_database_without_the_memory_columns_is_built_anew(store, version):
     opened = open_store(store)
     opened.close()
-    with sqlite3.connect(store / FILE_NAME) as old:
+    with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as old, old:
         for column in ("training_memory_mb", "stage2_memory_mb"):
             old.execute(f"ALTER TABLE ensemble_log DROP COLUMN {column}")
         old.execute(f"PRAGMA user_version = {version}")

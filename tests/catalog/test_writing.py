@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ BIT_BY_BIT = "import sys, archiver\nfrom archiver.catalog import writing\nwritin
 
 
 def index_names(store: Path) -> set[str]:
-    with sqlite3.connect(store / FILE_NAME) as database:
+    with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as database:
         found = database.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
     return {name for (name,) in found}
 
