@@ -1,4 +1,4 @@
-"""How many processor cores there are for this process."""
+"""How many processor cores this process has."""
 
 from __future__ import annotations
 

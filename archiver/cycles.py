@@ -1,4 +1,4 @@
-"""Leaving out Python's looks for cycles while many objects are made of which none refers to itself."""
+"""Python's looks for cycles, left out while many objects are made of which none refers to itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A progress bar for what takes longer than a second: on stderr, on a terminal only, gone when it is done."""
+"""A progress bar for what takes over a second: on stderr, on a terminal only, gone when it is done."""
 
 from __future__ import annotations
 

@@ -29,6 +29,8 @@ def test_the_picture_of_the_architecture_is_that_of_the_code():
 def test_no_part_of_a_sentence_in_the_picture_is_too_long():
     assert architecture.fitted("one, two three, four", 15, 1) == ["one, two three"]
     assert architecture.fitted("one two", 15, 1) == ["one two"]
+    with pytest.raises(ValueError, match="say it in fewer words"):
+        architecture.fitted("one two three four, five", 15, 1)
 
 
 @pytest.mark.parametrize(

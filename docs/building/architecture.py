@@ -49,10 +49,18 @@ def sentence(module: str) -> str:
 
 
 def fitted(text: str, characters: int, count: int) -> list[str]:
-    """The text in at most `count` lines, without as many of its last clauses as do not fit."""
-    while len(lines := textwrap.wrap(text, characters)) > count:
-        text = re.sub(r"[,:] [^,:]*$", "", text)
-    return lines
+    """The text in at most `count` lines, without as many of its last clauses as do not fit.
+
+    Raises:
+        ValueError: Its first clause alone is too long.
+    """
+    lines = textwrap.wrap(text, characters)
+    if len(lines) <= count:
+        return lines
+    shorter = re.sub(r"[,:] [^,:]*$", "", text)
+    if shorter == text:
+        raise ValueError(f"{text!r} is longer than {count} line(s) of {characters} characters: say it in fewer words")
+    return fitted(shorter, characters, count)
 
 
 def colour(module: str) -> str:
