@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
@@ -43,17 +42,37 @@ _INFINITY = float("inf")
 _LARGEST = 2**63 - 1
 """What SQLite has as a whole number."""
 _TEXTS = itemgetter(*(place for place, column in enumerate(COLUMNS) if column.kind in ("text", "time")))
-_OTHERS = itemgetter(*(place for place, column in enumerate(COLUMNS) if column.kind not in ("text", "time")))
+_WHOLES = itemgetter(*(place for place, column in enumerate(COLUMNS) if column.kind == "whole"))
 _TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
+
+
+_OF_RUN = (
+    "name", "condition", "architecture", "config", "version", "created", "archiver_version", "host", "command",
+    "group", "tags",
+)  # fmt: skip
+_OF_RESULTS = (
+    "status", "stop_reason", "exception", "ended", "training_seconds", "phase_count", "epoch_count", "monitor",
+    "best_epoch", "best_value", "weights_digest", "best_weights_digest", "initial_weights_digest", "parents",
+    "peak_rss_bytes", "peak_gpu_bytes", "highest_cpu_celsius", "highest_gpu_celsius", "memory_alerts",
+    "cooling_seconds",
+)  # fmt: skip
+_FOUND = (*_OF_RUN, *_OF_RESULTS, "is_sealed", "problem", "path")
+_IN_ORDER = itemgetter(*(_FOUND.index(name) for name in NAMES))
+"""From values as they are found to the order of `NAMES`: a dictionary for each run takes as long as opening a file."""
+_NOTHING_OF_RUN = (None,) * (len(_OF_RUN) - 1)
+"""Behind the name."""
 
 
 @dataclass(slots=True)
 class _Row:
     """What is found of a run."""
 
-    values: dict[str, Any]
-    """By name of the column; what is missing was not there."""
-    metrics: dict[str, float | None]
+    run: tuple[Any, ...]
+    """Values of `_OF_RUN`."""
+    results: tuple[Any, ...] = (None,) * len(_OF_RESULTS)
+    """Values of `_OF_RESULTS`."""
+    is_sealed: bool | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
     """By name, test metrics as `test_...`, logged numbers by their own; None: NaN."""
 
 
@@ -145,22 +164,21 @@ def read_row(folder: Path | str) -> Cells:
     """
     problems: list[str] = []
     name = os.path.basename(folder).removesuffix(FOLDER_SUFFIX)
-    row = _Row({"name": name}, {})
+    row = _Row((name, *_NOTHING_OF_RUN))
     if not _add_records(row, os.fspath(folder), name, problems):
         _add_journal(row, Path(folder), problems)
-    if problems:
-        row.values["problem"] = "; ".join(problems)
     metrics = row.metrics
     if len(metrics) > MAXIMAL_METRICS or max(map(len, metrics), default=0) > MAXIMAL_TEXT:
         metrics = {name[:MAXIMAL_TEXT]: metrics[name] for name in list(metrics)[:MAXIMAL_METRICS]}
-    return _plain_all([*map(row.values.get, NAMES)]), metrics
+    found = (*row.run, *row.results, row.is_sealed, "; ".join(problems) or None, None)
+    return _plain_all([*_IN_ORDER(found)]), metrics
 
 
 def _plain_all(values: list[Any]) -> list[Value]:
     """As `plain` makes them; of nearly all runs nothing is to be changed, which is seen at once."""
     try:
         texts = "".join([text for text in _TEXTS(values) if text is not None])
-        largest = max(map(abs, filter(None, _OTHERS(values))), default=0)
+        largest = max(map(abs, filter(None, _WHOLES(values))), default=0)
         is_plain = texts.isascii() and len(texts) <= MAXIMAL_TEXT and largest <= _LARGEST
     except TypeError:  # something else stands where a text or a number is expected
         is_plain = False
@@ -177,15 +195,15 @@ def _add_records(row: _Row, folder: str, name: str, problems: list[str]) -> bool
     try:
         run = _read(root, layout.RUN.path(name), _RUN, problems)
         if run is not None:
-            row.values |= _of_run(run)
-        row.values["is_sealed"] = is_sealed = _is_sealed(root)
-        results = _read(root, layout.RESULTS.path(name), _RESULTS, problems) if is_sealed else None
+            row.run = _of_run(run)
+        row.is_sealed = _is_sealed(root)
+        results = _read(root, layout.RESULTS.path(name), _RESULTS, problems) if row.is_sealed else None
     finally:
         os.close(root)
     if results is None:
         return False
-    row.values |= _of_results(results)
-    row.metrics = dict(_metrics(results))
+    row.results = _of_results(results)
+    row.metrics = _metrics(results)
     return True
 
 
@@ -216,62 +234,56 @@ def _read(root: int, path: str, decoder: msgspec.json.Decoder[T], problems: list
     return record
 
 
-def _of_run(run: _RunRecord) -> dict[str, Any]:
-    target, arguments = run.command.get("target"), run.command.get("arguments")
+def _of_run(run: _RunRecord) -> tuple[Any, ...]:
+    target, arguments, name = run.command.get("target"), run.command.get("arguments"), run.name
     parts = [target, *(arguments if isinstance(arguments, list) else [])]
-    return {
-        "name": run.name.name,
-        "condition": run.name.condition,
-        "architecture": run.name.architecture,
-        "config": run.name.config,
-        "version": run.name.version,
-        "created": _time(run.created),
-        "archiver_version": run.archiver_version,
-        "host": run.process.host,
-        "command": " ".join(str(part) for part in parts if part is not None) or None,
-        "group": run.group,
-        "tags": ", ".join(run.tags) or None,
-    }
+    return (
+        name.name, name.condition, name.architecture, name.config, name.version, _time(run.created),
+        run.archiver_version, run.process.host, " ".join([str(part) for part in parts if part is not None]) or None,
+        run.group, ", ".join(run.tags) or None,
+    )  # fmt: skip
 
 
-def _of_results(results: _Results) -> dict[str, Any]:
-    best, peaks = results.best_epoch, results.peaks
-    return {
-        "status": results.status,
-        "stop_reason": results.stop_reason,
-        "exception": results.exception.type if results.exception is not None else None,
-        "ended": _time(results.ended),
-        "training_seconds": _real(results.training_seconds),
-        "phase_count": results.phase_count,
-        "epoch_count": results.epoch_count,
-        "monitor": best.monitor,
-        "best_epoch": best.epoch,
-        "best_value": _real(best.value),
-        "weights_digest": results.weights_digest,
-        "best_weights_digest": best.weights_digest,
-        "initial_weights_digest": results.initial_weights_digest,
-        "parents": ", ".join(parent.run for parent in results.parents) or None,
-        "peak_rss_bytes": peaks.rss_bytes,
-        "peak_gpu_bytes": peaks.gpu_bytes,
-        "highest_cpu_celsius": _real(peaks.cpu_celsius),
-        "highest_gpu_celsius": _real(peaks.gpu_celsius),
-        "memory_alerts": peaks.memory_alert_count,
-        "cooling_seconds": _real(peaks.cooling_seconds) or None,
-    }
+def _of_results(results: _Results) -> tuple[Any, ...]:
+    best, peaks, exception = results.best_epoch, results.peaks, results.exception
+    return (
+        results.status,
+        results.stop_reason,
+        None if exception is None else exception.type,
+        _time(results.ended),
+        _real(results.training_seconds),
+        results.phase_count,
+        results.epoch_count,
+        best.monitor,
+        best.epoch,
+        _real(best.value),
+        results.weights_digest,
+        best.weights_digest,
+        results.initial_weights_digest,
+        ", ".join([parent.run for parent in results.parents]) or None,
+        peaks.rss_bytes,
+        peaks.gpu_bytes,
+        _real(peaks.cpu_celsius),
+        _real(peaks.gpu_celsius),
+        peaks.memory_alert_count,
+        _real(peaks.cooling_seconds) or None,
+    )
 
 
-def _metrics(results: _Results) -> Iterator[tuple[str, float | None]]:
+def _metrics(results: _Results) -> dict[str, float | None]:
     tested = results.test.metrics
+    found: dict[str, float | None] = {}
     groups = (
         ("", results.logged),
         ("test_", tested if isinstance(tested, dict) else {}),
         ("", results.final_metrics),
     )
-    found = {prefix + name: value for prefix, group in groups for name, value in group.items()}
-    for name, value in found.items():
-        number = _real(value)
-        if number is not None or value in NON_FINITE:
-            yield name, number
+    for prefix, group in groups:
+        for name, value in group.items():
+            number = _real(value)
+            if number is not None or value in NON_FINITE:
+                found[prefix + name] = number
+    return found
 
 
 def _add_journal(row: _Row, folder: Path, problems: list[str]) -> None:
@@ -283,9 +295,9 @@ def _add_journal(row: _Row, folder: Path, problems: list[str]) -> None:
         ended = [phase.ended.utc for phase in gather_phases(contents) if phase.ended is not None]
     except (OSError, ArchiverError) as error:
         problems.append(str(error))
-        row.values.setdefault("status", "unreadable")
+        row.results = _results_of({"status": "unreadable"})
         return
-    row.values |= {
+    row.results = _results_of({
         "status": status.status,
         "stop_reason": status.stop_reason,
         "exception": status.exception.type if status.exception else None,
@@ -293,9 +305,13 @@ def _add_journal(row: _Row, folder: Path, problems: list[str]) -> None:
         "phase_count": len(history.phases),
         "epoch_count": sum(len(phase.epochs) for phase in history.phases),
         "training_seconds": float(sum(seconds for phase in history.phases for seconds in phase.epoch_seconds)),
-    }
+    })  # fmt: skip
     for phase in history.phases:
         row.metrics |= {name: _real(values[-1]) for name, values in phase.metrics.items() if values}
+
+
+def _results_of(found: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(map(found.get, _OF_RESULTS))
 
 
 def time_text(moment: datetime) -> str:

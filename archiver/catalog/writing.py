@@ -13,6 +13,8 @@ from archiver.catalog.reading import NAMES, Cells
 from archiver.catalog.stamps import UNSETTLED
 
 ROWS_AT_ONCE = 2000
+METRICS_AT_ONCE = 300
+"""In a statement: SQLite takes 999 values in one, newer ones more."""
 
 Row = tuple[str, str, Cells]
 """Path and stamp of an archive, and its cells."""
@@ -83,11 +85,24 @@ def _write(connection: sql.Connection, rows: list[Row], replaced: list[str]) -> 
     first = connection.execute(sql.select(sql.func.coalesce(sql.func.max(RUNS.c.run_id), 0) + 1)).scalar_one()
     if rows:
         connection.exec_driver_sql(_INSERT_RUN, [_values(first + place, *each) for place, each in enumerate(rows)])
-    metrics = [
-        (first + place, name, value) for place, (_, _, (_, values)) in enumerate(rows) for name, value in values.items()
+        _write_metrics(connection, first, rows)
+
+
+def _write_metrics(connection: sql.Connection, first: int, rows: list[Row]) -> None:
+    """Many in each statement: that takes half the time of one in each."""
+    cells = [
+        cell
+        for run_id, (_, _, (_, metrics)) in enumerate(rows, first)
+        for name, value in metrics.items()
+        for cell in (run_id, name, value)
     ]
-    if metrics:
-        connection.exec_driver_sql(_INSERT_METRIC, metrics)
+    width = len(METRICS.columns)
+    whole = len(cells) - len(cells) % (width * METRICS_AT_ONCE)
+    for part, count in ((cells[:whole], METRICS_AT_ONCE), (cells[whole:], (len(cells) - whole) // width)):
+        if part:
+            step = width * count
+            parameters = [tuple(part[place : place + step]) for place in range(0, len(part), step)]
+            connection.exec_driver_sql(_INSERT_METRICS + ", ".join([_METRIC] * count), parameters)
 
 
 def _values(run_id: int, path: str, stamp: str, cells: Cells) -> tuple[Any, ...]:
@@ -112,7 +127,8 @@ def _insert(table: sql.Table) -> str:
 _FIND_RUNS = "SELECT run_id FROM runs WHERE path IN (SELECT value FROM json_each(?))"
 _DELETE_METRICS = "DELETE FROM metrics WHERE run_id IN (SELECT value FROM json_each(?))"
 _DELETE_RUNS = "DELETE FROM runs WHERE run_id IN (SELECT value FROM json_each(?))"
-_INSERT_RUN, _INSERT_METRIC = _insert(RUNS), _insert(METRICS)
+_INSERT_RUN = _insert(RUNS)
+_INSERT_METRICS, _METRIC = "INSERT INTO metrics (run_id, name, value) VALUES ", "(?, ?, ?)"
 _LATER = sorted(
     (index for index in (*RUNS.indexes, *METRICS.indexes) if index.name != "runs_path"), key=lambda each: str(each.name)
 )
