@@ -23,9 +23,13 @@ from tests.training import small
 
 
 def train(root, name, callbacks=(), finalize=True):
-    """Train; returns the digest of the final weights. Warnings of archiver are collected, not raised."""
+    """Train; returns the digest of the final weights. Warnings of archiver are collected, not raised.
+
+    Without a graph, which takes longer to trace than these trainings do.
+    """
     keras.utils.set_random_seed(7)
     model = small.model()
+    model.run_eagerly = True
     x, y = small.arrays()
     archive = archiver.RunArchiver(root, name=name)
     with warnings.catch_warnings(record=True) as caught:
