@@ -11,6 +11,7 @@ from archiver import layout
 from archiver.archive.outcome import build_history, build_results
 from archiver.archive.run import Run
 from archiver.archive.secrets import require_allowed, search_secrets
+from archiver.archive.status import still_running
 from archiver.archive.verifying import require_whole
 from archiver.archive.workers import (
     EVENTS_NAME,
@@ -138,9 +139,7 @@ def close_unfinished(
     _require_plain_files(run)
     status = run.status
     if status.status == "running" and not (force and status.note):
-        reason = status.note or "its process is alive"
-        remedy = "--force seals it all the same" if status.note else "wait for it, or stop it first"
-        raise RunStateError(f"{run.path}: the training is still running ({reason}); {remedy}.")
+        raise still_running(run.path, status, "--force seals it all the same" if status.note else None)
     changed = changed_since_manifest(run)
     if changed and not force:
         raise RunStateError(

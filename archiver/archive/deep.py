@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from archiver import layout
-from archiver.archive.diagnosis import Diagnosis
+from archiver.archive.diagnosis import Diagnosis, unreadable
 from archiver.archive.inspection import Inspection
 from archiver.archive.tensor_tables import TensorRecords, TensorTable, tensor_tables
 from archiver.errors import ArchiverError
@@ -73,7 +73,7 @@ def _check_file(inspection: Inspection, table: TensorTable) -> None:
                 if received not in (None, recorded.sha256):
                     inspection.find("tensor", file, f"{recorded.what} is not the recorded one")
     except (ArchiverError, OSError) as error:
-        inspection.find("tensor", file, f"its tensors cannot be read: {error}")
+        inspection.find("tensor", file, unreadable(file, error))
 
 
 def _digest(inspection: Inspection, tensors: Tensors, location: str, where: tuple[str, str]) -> str | None:

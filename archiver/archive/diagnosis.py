@@ -50,9 +50,7 @@ class Diagnosis:
         try:
             found = self._digests(table)
         except (ArchiverError, OSError) as error:
-            self.inspection.find(
-                "tensor", table.file, f"its tensors cannot be read: {error}{self._remedy_of_all(table)}"
-            )
+            self.inspection.find("tensor", table.file, f"{unreadable(table.file, error)}{self._remedy_of_all(table)}")
             return
         compared = table.recorded | comparable(table, found)
         damaged = [location for location, tensor in compared.items() if found.get(location) != tensor.sha256]
@@ -123,7 +121,7 @@ class Diagnosis:
             with open_below(path, file) as opened, open_tensors(opened, "weights.h5", where=file) as tensors:
                 found = digest_at(tensors, table, "weights.h5")
         except (ArchiverError, OSError) as error:
-            self.inspection.find("tensor", file, f"its tensors cannot be read: {error}; no other file holds them")
+            self.inspection.find("tensor", file, f"{unreadable(file, error)}; no other file holds them")
             return
         if found == expected:
             message = "its weights are sound: what is around them was hit, or the optimizer, of which no record tells"
@@ -155,3 +153,8 @@ def _digest(tensors: Tensors, location: str) -> str | None:
         return tensors.digest(location)
     except ArchiverError:
         return None
+
+
+def unreadable(file: str, error: Exception) -> str:
+    """Why the tensors of a file cannot be read; the file is named by the finding already."""
+    return f"its tensors cannot be read: {str(error).removeprefix(f'{file}: ').rstrip('.')}"

@@ -20,7 +20,8 @@ def read_manifests(inspection: Inspection) -> None:
     seal = layout.MANIFEST_BLAKE3.pattern
     if seal not in inspection.sizes:
         status = inspection.run.status_text
-        inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}")
+        remedy = "" if status.startswith("running") else "; `archiver finalize` seals what is there"
+        inspection.find("not_sealed", "", f"the archive is not sealed: there is no {seal}; the run is {status}{remedy}")
         say_refused(inspection)
     for algorithm, name in MANIFEST_NAMES.items():
         if name not in inspection.sizes:

@@ -65,7 +65,7 @@ class Run:
                 f"Received {str(path)!r}, a folder without {JOURNAL_NAME} or {layout.MANIFEST_BLAKE3.pattern}. "
                 f"Expected the folder of a run (its name usually ends in '_models').{hint}"
             )
-        return cls(folder, _name_of(folder))
+        return cls(folder, name_of(folder))
 
     def path_of(self, file: ArchiveFile) -> Path:
         """Where a file of the table lies in this archive."""
@@ -181,7 +181,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _name_of(folder: Path) -> str:
+def name_of(folder: Path) -> str:
     """The run's name: from the journal's first event, since a reader may have renamed the folder."""
     try:
         head = parse_journal(read_head(folder, JOURNAL_NAME, NAMING_BYTES))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from archiver.collect.identity import is_alive
+from archiver.errors import RunStateError
 from archiver.records.journal import ExceptionPart, ProcessIdentity, RunStatus, StopReason
 from archiver.storage.journal import JournalContents
 
@@ -28,6 +30,12 @@ class Status:
         reason = self.stop_reason or (self.exception.type if self.exception else None)
         text = f"{self.status} ({reason})" if reason else self.status
         return f"{text}, {'sealed' if self.sealed else 'not sealed'}" + (f"; {self.note}" if self.note else "")
+
+
+def still_running(path: Path, status: Status, remedy: str | None = None) -> RunStateError:
+    """The error that says that a run cannot be had while it is trained, and what to do."""
+    reason = status.note or "its process is alive"
+    return RunStateError(f"{path}: the training is still running ({reason}); {remedy or 'wait for it, or stop it'}.")
 
 
 def status_of(contents: JournalContents, *, sealed: bool) -> Status:

@@ -153,7 +153,8 @@ class _Parser:
             if match is None:
                 begin = position + len(text[position:]) - len(text[position:].lstrip())
                 raise Place(text, begin, begin + 1).error(
-                    f'Received {text[begin]!r} here. Expected a name, a number, a "text", a comparison or ( ).'
+                    f"Received {text[begin]!r} here. "
+                    'Expected a name, a number, a "text", a comparison, and, or, ( or ).'
                 )
             group = kind = str(match.lastgroup)
             value = match[group]
@@ -260,7 +261,7 @@ class _Parser:
             self._at += 1
             return Value(re.sub(r"\\(.)", r"\1", token.value[1:-1]), None, token.place)
         if token.kind != "number":
-            raise self._unexpected('a number such as 0.9 or 4GB, a "text", true or false')
+            raise self._unexpected('a number such as 0.9 or 4GB, a "text" (in quotes), true or false')
         self._at += 1
         return self._with_unit(float(token.value), token)
 

@@ -20,6 +20,7 @@ from archiver import layout
 from archiver.archive.documents import MAXIMAL_DOCUMENT_BYTES, require_few_values
 from archiver.archive.outcome import build_history
 from archiver.archive.phases import gather_phases
+from archiver.archive.run import name_of
 from archiver.archive.status import status_of
 from archiver.catalog.columns import COLUMNS
 from archiver.errors import ArchiverError
@@ -194,6 +195,9 @@ def _add_records(row: _Row, folder: str, name: str, problems: list[str]) -> bool
         return False
     try:
         run = _read(root, layout.RUN.path(name), _RUN, problems)
+        if run is None and (own := name_of(Path(folder))) != name:  # somebody has renamed the folder
+            problems.clear()
+            return _add_records(row, folder, own, problems)
         if run is not None:
             row.run = _of_run(run)
         row.is_sealed = _is_sealed(root)

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from archiver.archive.run import is_archive
 from archiver.catalog import DEFAULT_SORT
 from archiver.catalog.columns import COLUMNS, ENSEMBLE_LISTED, LISTED, TableName
 from archiver.catalog.database import (
@@ -65,7 +66,12 @@ class Store:
             self.place = open_remote(path, storage_options)
             self.catalogue_path = cached_catalogue_path(self.place.url)
         elif not self.path.is_dir():
-            raise ArgumentError(f"Received {self.path}. Expected a folder that holds archives.")
+            what = "a file" if self.path.exists() else "nothing"
+            raise ArgumentError(f"Received {self.path}, where there is {what}. Expected a folder that holds archives.")
+        elif is_archive(self.path):
+            raise ArgumentError(
+                f"Received {self.path}, an archive. Expected a folder that holds archives, such as the one it lies in."
+            )
         else:
             self.catalogue_path = catalogue_path(self.path)
         self._engine = open_database(self.catalogue_path)

@@ -35,5 +35,5 @@ def command(path: Path, force: bool, allow_secrets: bool) -> None:
     was_sealed = run.seal_id is not None
     with DelayedBar("sealing"):
         seal_id = close_unfinished(run, force=force, allow_secrets=allow_secrets)
-    click.echo(f"{path}: {'was sealed already' if was_sealed else 'sealed'}, {run.status.describe()}")
+    click.echo(f"{path}: {run.status.describe()}{'; it was sealed already' if was_sealed else ''}")
     click.echo(f"seal id: {seal_id}")

@@ -111,8 +111,13 @@ def weights_text(weights: WeightsDifference) -> str:
     text = f"{count:,} of {counted(weights.variable_count, 'variable')} differ"
     if weights.distance is not None:
         text += f"; relative distance of these together {weights.distance.relative:.3g}"
-    for side, paths in (("A", weights.only_before), ("B", weights.only_after)):
-        text += f"; in {side} only: {', '.join(paths[:5])}{' and more' if len(paths) > 5 else ''}" if paths else ""  # noqa: PLR2004
+    before, after = weights.only_before, weights.only_after
+    for what, paths in (
+        ("of another shape or type", [path for path in before if path in after]),
+        ("in A only", [path for path in before if path not in after]),
+        ("in B only", [path for path in after if path not in before]),
+    ):
+        text += f"; {what}: {', '.join(paths[:5])}{' and more' if len(paths) > 5 else ''}" if paths else ""  # noqa: PLR2004
     return text
 
 

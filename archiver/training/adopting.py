@@ -13,6 +13,7 @@ from archiver import layout
 from archiver.archive.phases import CUT_OFF, Phase, gather_phases
 from archiver.archive.run import Run
 from archiver.archive.snapshots import RESUME_VARIABLE, newest_snapshot
+from archiver.archive.status import still_running
 from archiver.errors import ArchiverError, RunStateError
 from archiver.naming import RunName, folder_name
 from archiver.records.training import SnapshotState
@@ -193,8 +194,7 @@ def adopt(root: Path, name: RunName, identity: dict[str, Any], used: set[str], *
 def _checked(adopted: Adopted) -> Adopted:
     status = adopted.run.status
     if status.status == "running":
-        reason = status.note or "its process is alive"
-        raise RunStateError(f"{adopted.run.path}: the training is still running ({reason}); wait for it, or stop it.")
+        raise still_running(adopted.run.path, status)
     adopted.hold()
     return adopted
 

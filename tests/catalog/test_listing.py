@@ -98,6 +98,12 @@ def test_forms(made_store: Path, tmp_path: Path) -> None:
     assert called("list", made_store, "--where", 'name = "no"').output == "none found\n"
 
 
+def test_what_is_no_store_is_told_apart(made_store: Path, tmp_path: Path) -> None:
+    one, none = called("list", made_store / "run_1_models"), called("list", tmp_path / "nothere")
+    assert "an archive. Expected a folder that holds archives" in str(one.exception)
+    assert "where there is nothing. Expected a folder that holds archives" in str(none.exception)
+
+
 def test_what_a_spreadsheet_would_run_and_a_terminal_obey(store: Path) -> None:
     from archiver import layout
     from archiver.archive.run import Run

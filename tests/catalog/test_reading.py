@@ -65,3 +65,19 @@ def test_a_run_without_records_has_its_name_and_why(tmp_path: Path) -> None:
     found = dict(zip(NAMES, read_row(run.path)[0], strict=True))
     assert (found["name"], found["host"], found["status"]) == ("bare", None, "complete")
     assert found["problem"] == "configs/bare_run.json: missing"
+
+
+def test_a_folder_that_somebody_has_renamed_has_the_values_of_its_run(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, "digits", tested=True)
+    before = read_row(run.path)
+    for name in ("best_models", "renamed", "others_models"):
+        assert read_row(run.path.rename(tmp_path / name)) == before
+        (tmp_path / name).rename(run.path)
+
+
+def test_a_renamed_run_that_is_not_sealed_is_read_too(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, "digits", sealed=False, status="failed")
+    before = dict(zip(NAMES, read_row(run.path)[0], strict=True))
+    after = dict(zip(NAMES, read_row(run.path.rename(tmp_path / "kept"))[0], strict=True))
+    assert after == before
+    assert (after["name"], after["is_sealed"], after["problem"]) == ("digits", False, None)

@@ -82,6 +82,22 @@ def test_finalize_seals_once(tmp_path):
     assert seal_id in second.stdout
 
 
+def test_resume_asks_nothing_of_a_run_that_is_trained_just_now(tmp_path):
+    run = tiny_run(tmp_path, sealed=False, status="running")  # by this process, which is alive
+    result = archiver("resume", run.path, cwd=tmp_path)
+    assert result.returncode == 7
+    assert "the training is still running" in result.stderr
+    assert "Run this program?" not in result.stdout
+
+
+def test_verify_says_how_an_unsealed_run_is_sealed(tmp_path):
+    run = tiny_run(tmp_path, "ended", sealed=False, status="failed")
+    assert "`archiver finalize` seals what is there" in archiver("verify", run.path, cwd=tmp_path).stdout
+    run = tiny_run(tmp_path, "going", sealed=False, status="running")
+    assert "the run is running" in archiver("verify", run.path, cwd=tmp_path).stdout
+    assert "`archiver finalize`" not in archiver("verify", run.path, cwd=tmp_path).stdout
+
+
 def test_schema_prints_what_is_committed(tmp_path):
     assert archiver("schema", cwd=tmp_path).stdout.split() == list(SCHEMA_KINDS)
     printed = archiver("schema", "history", cwd=tmp_path).stdout

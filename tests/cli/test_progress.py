@@ -35,7 +35,7 @@ def test_what_verify_and_finalize_print_is_the_same_on_a_terminal(tmp_path):
     run = tiny_run(tmp_path, sealed=False)
     code, printed, _ = on_a_terminal([PROGRAM, "finalize", str(run.path)], tmp_path)
     assert code == 0
-    assert printed.splitlines()[0].endswith("sealed, complete (epochs), sealed")
+    assert printed.splitlines()[0].endswith("_models: complete (epochs), sealed")
     command = [PROGRAM, "verify", str(run.path)]
     plain = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert plain.stderr == ""

@@ -12,8 +12,9 @@ import pytest
 from archiver import compare, layout
 from archiver.archive.run import Run
 from archiver.comparison.curves import Tolerances
-from archiver.comparison.weights import matched
+from archiver.comparison.weights import WeightsDifference, matched
 from archiver.errors import ArgumentError, NotAnArchiveError
+from archiver.report.comparison_words import weights_text
 from archiver.storage.digests import sha256_of
 from archiver.storage.npz import read_npz_array, write_npz
 from archiver.testing import tiny_run
@@ -227,6 +228,13 @@ def test_broken_traces_tell_no_step(pair, text):
     after.path_of(layout.STEPS).write_text(text)
     replace_losses(after, [2.0, 9.5, 1.25])
     assert compare(before, after).verdict.first_step is None
+
+
+def test_variables_of_another_width_are_not_said_to_be_in_one_run_only(twins):
+    found = WeightsDifference(("a", "b"), 1, 1, (), None, ("d/kernel", "old/bias"), ("d/kernel", "new/bias"))
+    assert weights_text(found) == (
+        "0 of 1 variable differ; of another shape or type: d/kernel; in A only: old/bias; in B only: new/bias"
+    )
 
 
 def test_another_architecture_is_matched_by_path(twins, longer):
