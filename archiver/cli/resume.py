@@ -26,10 +26,10 @@ def command(path: Path, yes: bool) -> None:
     from archiver.cli.rerunning import command_of, run_again
 
     run = Run.open(path)
-    again = command_of(run)
     status = run.status
     if status.status == "running":
         raise still_running(path, status)
+    again = command_of(run)
     if status.status == "complete" and status.stop_reason not in CUT_OFF:
         click.echo(f"{path} is complete: its calls of fit will train nothing, and return their history.")
     click.echo(f"in {again.folder}:\n  {again.text}")
