@@ -59,11 +59,9 @@ def refresh(
     """
     began = time.monotonic()
     with told(Path(engine.url.database or "")), cycles_ignored():
-        with engine.connect() as connection:
-            # Of the driver itself: making SQLAlchemy's rows is a twentieth of a refresh in which nothing is new.
-            with contextlib.closing(connection.connection.cursor()) as cursor:
-                cursor.execute(_KNOWN)
-                known: dict[str, str] = dict(cursor.fetchall())
+        with engine.connect() as connection, contextlib.closing(connection.connection.cursor()) as cursor:
+            cursor.execute(_KNOWN)  # of the driver itself: making SQLAlchemy's rows is a twentieth of a refresh
+            known: dict[str, str] = dict(cursor.fetchall())
         writing = Writing(engine, is_first=not known)
         with _looking(store, known, everything=everything, cluster=cluster) as (folder, scan, rows):
             for path, cells in rows:
