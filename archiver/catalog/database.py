@@ -129,10 +129,11 @@ def told(path: Path) -> Iterator[None]:
     """Make what a database says a `StorageError` that says where."""
     try:
         yield
-    except sql.exc.DBAPIError as error:
-        is_damaged = type(error.orig) is sqlite3.DatabaseError
+    except (sql.exc.DBAPIError, sqlite3.Error) as error:  # through SQLAlchemy, or of the driver itself
+        cause = error.orig if isinstance(error, sql.exc.DBAPIError) else error
+        is_damaged = type(cause) is sqlite3.DatabaseError
         remedy = "delete it, it is built anew" if is_damaged else "check the path, and whether another process holds it"
-        raise StorageError(f"cannot use the catalogue {path}: {error.orig}; {remedy}") from error
+        raise StorageError(f"cannot use the catalogue {path}: {cause}; {remedy}") from error
 
 
 @contextlib.contextmanager

@@ -218,6 +218,14 @@ def test_a_folder_whose_name_is_no_unicode(store: Path) -> None:
     assert opened.refresh().read_count == 0
 
 
+def test_a_database_that_is_spoilt_meanwhile_is_told(store: Path) -> None:
+    opened = open_store(store)
+    with contextlib.closing(sqlite3.connect(store / FILE_NAME)) as database:
+        database.executescript("DROP TABLE metrics; DROP TABLE runs")
+    with pytest.raises(StorageError, match="cannot use the catalogue"):
+        opened.refresh()
+
+
 def test_nothing_else_is_left_in_the_store(store: Path) -> None:
     before = {path.name for path in store.iterdir()}
     open_store(store).close()
