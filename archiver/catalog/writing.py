@@ -102,7 +102,7 @@ def _write_metrics(connection: sql.Connection, first: int, rows: list[Row]) -> N
         if part:
             step = width * count
             parameters = [tuple(part[place : place + step]) for place in range(0, len(part), step)]
-            connection.exec_driver_sql(_INSERT_METRICS + ", ".join([_METRIC] * count), parameters)
+            connection.exec_driver_sql(_INSERT_METRIC + ", (?, ?, ?)" * (count - 1), parameters)
 
 
 def _values(run_id: int, path: str, stamp: str, cells: Cells) -> tuple[Any, ...]:
@@ -127,8 +127,7 @@ def _insert(table: sql.Table) -> str:
 _FIND_RUNS = "SELECT run_id FROM runs WHERE path IN (SELECT value FROM json_each(?))"
 _DELETE_METRICS = "DELETE FROM metrics WHERE run_id IN (SELECT value FROM json_each(?))"
 _DELETE_RUNS = "DELETE FROM runs WHERE run_id IN (SELECT value FROM json_each(?))"
-_INSERT_RUN = _insert(RUNS)
-_INSERT_METRICS, _METRIC = "INSERT INTO metrics (run_id, name, value) VALUES ", "(?, ?, ?)"
+_INSERT_RUN, _INSERT_METRIC = _insert(RUNS), _insert(METRICS)
 _LATER = sorted(
     (index for index in (*RUNS.indexes, *METRICS.indexes) if index.name != "runs_path"), key=lambda each: str(each.name)
 )
